@@ -1,0 +1,2 @@
+//! The engine and its verbs.
+fn main() {}

@@ -1,0 +1,43 @@
+//! Commands: what the control thread asks of the line. A trip is not among them: it needs no stage's help.
+
+use crate::types::InstrumentId;
+
+/// A command, once it is a fact.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Command {
+    /// What.
+    pub kind: CommandKind,
+    /// On what, for those that concern one instrument; `InstrumentId(u16::MAX)` = all.
+    pub instrument: InstrumentId,
+    /// Who asked: peer uid of the control socket, 0 for the engine itself as root.
+    pub uid: u32,
+    /// The control thread's number of the command, for its answer.
+    pub ticket: u64,
+    /// The halt epoch that it is about (arming).
+    pub halt_epoch: u64,
+}
+
+/// Kinds of command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum CommandKind {
+    /// The kill switch was tripped (recorded after the effect).
+    Tripped = 0,
+    /// The kill switch is about to be armed (recorded, durable, then effective).
+    Arm = 1,
+    /// Close positions, reduce-only.
+    Flatten = 2,
+    /// Cancel open orders.
+    CancelAll = 3,
+    /// Ask the venue for orders, fills and balances.
+    Reconcile = 4,
+    /// No new entries on an instrument.
+    Freeze = 5,
+    /// Entries again.
+    Unfreeze = 6,
+    /// The engine is stopping: no more intents.
+    Stop = 7,
+}
+
+/// "All instruments" in a command.
+pub const ALL_INSTRUMENTS: InstrumentId = InstrumentId(u16::MAX);

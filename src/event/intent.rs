@@ -1,0 +1,58 @@
+//! Intents: what a strategy, or the operator, wants. Raised by signal, judged by risk.
+
+use crate::types::{ClientOrderId, InstrumentId, OrderType, Price, Qty, Side, StrategyId, TimeInForce};
+
+/// One intent. Its id becomes the client order id of what it places.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Intent {
+    /// Our order id: given here, so that signal knows its orders without waiting for anyone.
+    pub client: ClientOrderId,
+    /// Number of the fact that caused it.
+    pub cause_seq: u64,
+    /// The cause's time.
+    pub cause_ns: i64,
+    /// Whose.
+    pub strategy: StrategyId,
+    /// On what.
+    pub instrument: InstrumentId,
+    /// Only ever reduces a position: an exit. Risk checks that it does and then spares it the entry limits.
+    pub reduce_only: bool,
+    /// What.
+    pub action: Action,
+}
+
+/// What an intent asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// A new order.
+    Place(OrderSpec),
+    /// Take one of our orders out of the book.
+    Cancel {
+        /// Which.
+        target: ClientOrderId,
+    },
+    /// Cancel one of our orders and place another in one request.
+    Replace {
+        /// Which goes.
+        target: ClientOrderId,
+        /// What comes.
+        spec: OrderSpec,
+    },
+    /// Cancel everything that is open on the instrument.
+    CancelAll,
+}
+
+/// A new order's terms.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OrderSpec {
+    /// Buy or sell.
+    pub side: Side,
+    /// Limit, market, post only.
+    pub order_type: OrderType,
+    /// How long it lives (limit orders).
+    pub time_in_force: TimeInForce,
+    /// Limit price; for a market order the worst price that the limits are computed with.
+    pub price: Price,
+    /// Quantity.
+    pub qty: Qty,
+}

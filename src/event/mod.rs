@@ -1,0 +1,23 @@
+//! What flows? Fixed-size `Copy` values: facts, intents, decisions, commands, and the vocabulary of rings and journal.
+//!
+//! There is one line and one total order (see `docs/ARCHITECTURE.md`): feed numbers every fact; signal passes facts on
+//! and puts the intents that they caused right behind them; risk judges in that order.
+
+pub mod command;
+pub mod decision;
+pub mod fact;
+pub mod intent;
+pub mod latency;
+pub mod line;
+pub mod record;
+
+pub use command::{Command, CommandKind};
+pub use decision::{Decision, GatewayNote, NoteKind, Order, Sent, SentKind, Verdict};
+pub use fact::{
+    BalanceUpdate, Bar, Body, BookStatus, ClockOffset, Depth, Fact, LinkStatus, OrderUpdate, Quote, Reply,
+    ReplyKind, Trade,
+};
+pub use intent::{Action, Intent, OrderSpec};
+pub use latency::{OrderTrace, Sample};
+pub use line::{Item, Slot, Stamps};
+pub use record::Record;

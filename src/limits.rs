@@ -1,0 +1,58 @@
+//! Every bound of the system, with why, and proofs of how the bounds relate. Nothing in the engine grows without one.
+
+/// Instruments of a session. The stages keep fixed tables of this size.
+pub const INSTRUMENTS_MAX: usize = 16;
+/// Assets of a session: two an instrument and a few that fees are paid in.
+pub const ASSETS_MAX: usize = 2 * INSTRUMENTS_MAX + 8;
+/// Strategies of a session: `StrategyId` is a byte and 255 is the operator.
+pub const STRATEGIES_MAX: usize = 64;
+/// Book levels kept a side. Binance serves at most 5,000; diffs can add more, the worst are dropped.
+pub const BOOK_LEVELS_MAX: usize = 6_000;
+/// Level changes in one fact: what keeps a fact within two cache lines.
+pub const LEVELS_PER_FACT: usize = 4;
+/// Orders that may be open or unknown at once. Binance allows 200 a symbol; we never come near.
+pub const ORDERS_OPEN_MAX: usize = 256;
+/// Slots of the order tables: open orders and those that ended lately, for late messages.
+pub const ORDER_SLOTS: usize = 1_024;
+
+/// Slots of the rings between stages. A REST snapshot of 1,000 levels a side is 500 facts and must fit beside the
+/// live stream.
+pub const LINE_RING_SLOTS: usize = 8_192;
+/// Line slots that market data may not use: kept for private facts, commands and replies, so that an execution report
+/// always finds room (R-HOT-8).
+pub const LINE_RING_RESERVE: usize = 1_024;
+/// Slots of a stage's journal ring: a whole stalled disk second at 10,000 records a second.
+pub const JOURNAL_RING_SLOTS: usize = 16_384;
+/// Slots of the one return ring, gateway to feed.
+pub const RETURN_RING_SLOTS: usize = 1_024;
+/// Slots of the command ring, control to feed.
+pub const COMMAND_RING_SLOTS: usize = 64;
+/// Slots of a stage's latency ring: samples beyond it are dropped and counted, never waited for.
+pub const LATENCY_RING_SLOTS: usize = 4_096;
+
+/// Bounded work of one poll: messages or facts a stage takes before it returns to its runner.
+pub const POLL_BATCH_MAX: usize = 64;
+
+/// Longest WebSocket message that we accept. A 5,000-level depth answer over the WebSocket API is about 400 KiB.
+pub const WS_MESSAGE_BYTES_MAX: usize = 1 << 20;
+/// Longest HTTP response head that a handshake may have.
+pub const HTTP_HEAD_BYTES_MAX: usize = 16 << 10;
+/// Longest request that the gateway encodes (an `order.cancelReplace` is about 900 bytes).
+pub const ORDER_TEXT_BYTES_MAX: usize = 2_048;
+/// Longest line on a control socket.
+pub const CONTROL_LINE_BYTES_MAX: usize = 4_096;
+/// Clients of a control socket at once.
+pub const CONTROL_CLIENTS_MAX: usize = 8;
+/// Working threads' heartbeat words on the kill page.
+pub const HEARTBEATS_MAX: usize = 16;
+/// Longest configuration file.
+pub const CONFIG_BYTES_MAX: usize = 1 << 20;
+
+const _: () =
+    assert!(LINE_RING_RESERVE * 2 < LINE_RING_SLOTS, "market data must have more room than the reserve");
+const _: () = assert!(RETURN_RING_SLOTS <= LINE_RING_RESERVE, "every reply must find room on the line");
+const _: () =
+    assert!(ORDERS_OPEN_MAX * 2 <= ORDER_SLOTS, "a table of open orders must leave room for ended ones");
+const _: () = assert!(ORDER_SLOTS.is_power_of_two(), "order slots are found by masking");
+const _: () = assert!(JOURNAL_RING_SLOTS >= LINE_RING_SLOTS, "what the line holds the journal must hold");
+const _: () = assert!(STRATEGIES_MAX < 255, "255 is the operator");

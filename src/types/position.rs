@@ -1,0 +1,77 @@
+//! A position as the fold of its fills: quantity, cost and realised profit, exact.
+
+use super::{Cash, Price, Qty, Side};
+
+/// One instrument's position. Cost is kept as the exact sum of `price * qty` in `1e-17` units, so that no rounding builds
+/// up over any number of fills.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Position {
+    /// Signed quantity: positive is long.
+    pub qty: Qty,
+    /// Signed cost of the open quantity, in `1e-17` of the quote currency.
+    cost: i128,
+    /// Realised profit before fees, in `1e-17` of the quote currency.
+    realised: i128,
+    /// Fees paid, in the quote currency.
+    pub fees: Cash,
+    /// Number of fills.
+    pub fills: u64,
+}
+
+/// A position can't hold what a fill would make it: the sums left their range.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PositionOverflow;
+
+const UNITS_PER_CASH: i128 = 1_000_000_000;
+
+impl Position {
+    /// Books a fill.
+    pub fn fill(&mut self, side: Side, price: Price, qty: Qty) -> Result<(), PositionOverflow> {
+        let signed = qty.units().checked_mul(side.sign()).ok_or(PositionOverflow)?;
+        let held = self.qty.units();
+        // What this fill closes (opposite sign) and what it opens.
+        let closes = if held.signum() * signed.signum() < 0 {
+            held.unsigned_abs().min(signed.unsigned_abs()).cast_signed()
+        } else {
+            0
+        };
+        let price = i128::from(price.units());
+        if closes > 0 {
+            // The cost leaves in proportion, towards zero: what is left over stays with the position and leaves with
+            // its last part, so that a flat position has no cost.
+            let cost_out = self.cost * i128::from(closes) / i128::from(held.unsigned_abs());
+            let value_out = price * i128::from(closes) * i128::from(held.signum());
+            self.realised = self.realised.checked_add(value_out - cost_out).ok_or(PositionOverflow)?;
+            self.cost -= cost_out;
+        }
+        let opens = signed - closes * signed.signum();
+        self.cost = self.cost.checked_add(price * i128::from(opens)).ok_or(PositionOverflow)?;
+        self.qty = Qty::from_units(held.checked_add(signed).ok_or(PositionOverflow)?);
+        self.fills += 1;
+        Ok(())
+    }
+
+    /// Realised profit before fees, towards minus infinity.
+    pub fn realised(&self) -> Cash {
+        clamp_cash(self.realised.div_euclid(UNITS_PER_CASH))
+    }
+
+    /// Unrealised profit at a price, towards minus infinity.
+    pub fn unrealised(&self, price: Price) -> Cash {
+        let value = i128::from(price.units()) * i128::from(self.qty.units());
+        clamp_cash((value - self.cost).div_euclid(UNITS_PER_CASH))
+    }
+
+    /// Average price of the open quantity; `None` when flat.
+    pub fn average_price(&self) -> Option<Price> {
+        (self.qty.units() != 0)
+            .then(|| self.cost / i128::from(self.qty.units()))
+            .and_then(|units| i64::try_from(units).ok())
+            .map(Price::from_units)
+    }
+}
+
+/// Shown figures saturate; the exact sums do not.
+fn clamp_cash(units: i128) -> Cash {
+    Cash::from_units(i64::try_from(units).unwrap_or(if units < 0 { i64::MIN } else { i64::MAX }))
+}

@@ -1,0 +1,173 @@
+//! Reason codes: why something was refused, invalid, lost or held back (R-LIM-11). One table; each code is counted, journaled
+//! and shown by the same name.
+
+macro_rules! reasons {
+    ($($(#[$doc:meta])* $name:ident = $code:literal, $text:literal;)*) => {
+        /// Why. Codes are stored in journals: never reuse one.
+        #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+        #[repr(u16)]
+        pub enum Reason {
+            $($(#[$doc])* $name = $code,)*
+        }
+        impl Reason {
+            /// Every reason, by code.
+            pub const ALL: &'static [Self] = &[$(Self::$name,)*];
+            /// The stable name that journals, metrics and status answers show.
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$name => $text,)* }
+            }
+            /// From a stored code.
+            pub const fn from_code(code: u16) -> Option<Self> {
+                match code { $($code => Some(Self::$name),)* _ => None }
+            }
+        }
+    };
+}
+
+reasons! {
+    /// No reason: all is well.
+    #[default]
+    None = 0, "NONE";
+    // Risk checks.
+    /// The kill switch is tripped.
+    KillTripped = 1, "KILL_TRIPPED";
+    /// The lease ran out: the control thread no longer vouches for the engine.
+    LeaseExpired = 2, "LEASE_EXPIRED";
+    /// The symbol is not on the allowlist, or not trading at the venue.
+    SymbolNotAllowed = 3, "SYMBOL_NOT_ALLOWED";
+    /// The order book is not valid.
+    BookInvalid = 4, "BOOK_INVALID";
+    /// Market data is older than the bound, or none has come.
+    MarketDataStale = 5, "MARKET_DATA_STALE";
+    /// The price is off the tick grid.
+    PriceTick = 6, "PRICE_TICK";
+    /// The price is outside the venue's bounds or bands.
+    PriceRange = 7, "PRICE_RANGE";
+    /// The quantity is off the lot grid.
+    QtyStep = 8, "QTY_STEP";
+    /// The quantity is outside the venue's bounds.
+    QtyRange = 9, "QTY_RANGE";
+    /// The notional is outside the venue's bounds.
+    NotionalRange = 10, "NOTIONAL_RANGE";
+    /// The price is outside our collar around the reference price.
+    PriceCollar = 11, "PRICE_COLLAR";
+    /// No reference price, or a stale one: the collar can't judge.
+    ReferenceMissing = 12, "REFERENCE_MISSING";
+    /// The order's value is over our maximum.
+    OrderValue = 13, "ORDER_VALUE";
+    /// The order's quantity is over our maximum.
+    OrderQty = 14, "ORDER_QTY";
+    /// The total exposure would be over our maximum.
+    TotalExposure = 15, "TOTAL_EXPOSURE";
+    /// Too many positions would be open.
+    OpenPositions = 16, "OPEN_POSITIONS";
+    /// Too many messages in the window.
+    MessageThrottle = 17, "MESSAGE_THROTTLE";
+    /// The same order came twice.
+    DuplicateOrder = 18, "DUPLICATE_ORDER";
+    /// Too many open orders.
+    OpenOrders = 19, "OPEN_ORDERS";
+    /// Not enough free balance.
+    Balance = 20, "BALANCE";
+    /// The instrument is frozen: an unknown outcome, an overfill or a mismatch must be settled first.
+    InstrumentFrozen = 21, "INSTRUMENT_FROZEN";
+    /// A reduce-only order would not reduce.
+    NotReducing = 22, "NOT_REDUCING";
+    /// The venue's clock is too far from ours.
+    ClockOffset = 23, "CLOCK_OFFSET";
+    /// The venue's clock has not been measured.
+    ClockUnknown = 24, "CLOCK_UNKNOWN";
+    /// The order would trade with one of our own.
+    SelfTrade = 25, "SELF_TRADE";
+    /// The target of a cancel is not known.
+    UnknownOrder = 26, "UNKNOWN_ORDER";
+    /// A number left its range in a check.
+    Overflow = 27, "OVERFLOW";
+    /// The account has not been read yet.
+    AccountUnknown = 28, "ACCOUNT_UNKNOWN";
+    /// The engine is stopping.
+    Stopping = 29, "STOPPING";
+    /// The instrument is not in the session's table.
+    UnknownInstrument = 30, "UNKNOWN_INSTRUMENT";
+    // Gateway.
+    /// The order session is not logged on.
+    SessionDown = 40, "SESSION_DOWN";
+    /// The venue's rate budget is used up.
+    RateBudget = 41, "RATE_BUDGET";
+    /// The journal ring was full: an order that can't be journaled is not sent.
+    JournalFull = 42, "JOURNAL_FULL";
+    /// The decision was too old when it reached the write.
+    Expired = 43, "DECISION_EXPIRED";
+    /// The live-order table is full.
+    OrderTableFull = 44, "ORDER_TABLE_FULL";
+    /// No answer in time.
+    Timeout = 45, "TIMEOUT";
+    /// The connection was lost before the answer.
+    ConnectionLost = 46, "CONNECTION_LOST";
+    /// The venue answered with a server error.
+    VenueError = 47, "VENUE_ERROR";
+    /// The venue refused.
+    VenueReject = 48, "VENUE_REJECT";
+    /// Dry run: the gateway stops before the write.
+    DryRun = 49, "DRY_RUN";
+    /// The venue told us to slow down (429).
+    RateLimited = 50, "RATE_LIMITED";
+    /// The venue banned us for a while (418).
+    Banned = 51, "BANNED";
+    // Feed.
+    /// An update is missing.
+    SequenceGap = 60, "SEQUENCE_GAP";
+    /// The book is waiting for its snapshot.
+    AwaitingSnapshot = 61, "AWAITING_SNAPSHOT";
+    /// The best bid is at or above the best ask.
+    CrossedBook = 62, "CROSSED_BOOK";
+    /// The line was full and book changes had to be left out.
+    LineFull = 63, "LINE_FULL";
+    /// Connecting.
+    Connecting = 64, "CONNECTING";
+    /// The venue closed the connection.
+    Closed = 65, "CLOSED";
+    /// The connection was renewed before the venue's 24-hour limit.
+    Renewed = 66, "RENEWED";
+    /// The venue announced a shutdown.
+    ServerShutdown = 67, "SERVER_SHUTDOWN";
+    /// A message could not be read.
+    Malformed = 68, "MALFORMED";
+    /// TLS failed (certificate, protocol).
+    Tls = 69, "TLS";
+    /// The address could not be resolved or reached.
+    Unreachable = 70, "UNREACHABLE";
+    /// No data for too long although the socket is open.
+    Silent = 71, "SILENT";
+    /// The handshake, logon or subscription was refused.
+    Refused = 72, "REFUSED";
+    /// Retries are used up.
+    RetriesExhausted = 73, "RETRIES_EXHAUSTED";
+    /// The snapshot could not be had.
+    SnapshotFailed = 74, "SNAPSHOT_FAILED";
+    // Halts.
+    /// The operator.
+    Operator = 80, "OPERATOR";
+    /// The kill file is there.
+    KillFile = 81, "KILL_FILE";
+    /// The kill environment variable is set.
+    KillEnvironment = 82, "KILL_ENVIRONMENT";
+    /// A stage or the control thread stalled.
+    Stall = 83, "STALL";
+    /// The journal failed: disk full, I/O error, ring full.
+    JournalFailed = 84, "JOURNAL_FAILED";
+    /// Every boot starts tripped.
+    Boot = 85, "BOOT";
+    /// The kill page can't be trusted.
+    PageUnreadable = 86, "PAGE_UNREADABLE";
+    /// Our record and the venue's differ.
+    ReconcileMismatch = 87, "RECONCILE_MISMATCH";
+    /// A fill beyond the order's quantity.
+    Overfill = 88, "OVERFILL";
+    /// A drill.
+    Drill = 89, "DRILL";
+    /// The halt tool.
+    HaltTool = 90, "HALT_TOOL";
+    /// An internal error; fail closed.
+    Internal = 91, "INTERNAL";
+}
