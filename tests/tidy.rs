@@ -1,0 +1,180 @@
+//! Style and layering as a test: who may name whom, how long a file may be, which words may not appear. The table below is
+//! the architecture; `docs/ARCHITECTURE.md` shows the same picture.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Room -> rooms that it may name. Nothing but `run` and the binaries may name `ops`, `net`, `sim` or `run`: that is the
+/// wall between hot and cold.
+const ROOMS: &[(&str, &[&str])] = &[
+    ("limits", &[]),
+    ("types", &["limits"]),
+    ("event", &["types", "limits"]),
+    ("agent", &["types", "limits"]),
+    ("shared", &["types", "limits"]),
+    ("wire", &["types", "limits"]),
+    ("venue", &["types", "event", "wire", "limits"]),
+    ("feed", &["types", "event", "agent", "shared", "wire", "venue", "limits"]),
+    ("strategy", &["types", "event", "limits"]),
+    ("signal", &["types", "event", "agent", "shared", "strategy", "limits"]),
+    ("risk", &["types", "event", "agent", "shared", "limits"]),
+    ("gateway", &["types", "event", "agent", "shared", "wire", "venue", "risk", "limits"]),
+    ("journal", &["types", "event", "agent", "shared", "limits"]),
+    ("net", &["types", "wire", "limits"]),
+    ("sim", &["types", "event", "agent", "wire", "venue", "limits"]),
+    ("ops", &["types", "event", "agent", "shared", "journal", "limits"]),
+    (
+        "run",
+        &[
+            "agent", "event", "feed", "gateway", "journal", "limits", "net", "ops", "risk", "shared",
+            "signal", "sim", "strategy", "types", "venue", "wire",
+        ],
+    ),
+];
+
+/// Longest file. Longer ones are asking to be split.
+const FILE_LINES_MAX: usize = 700;
+/// Longest line: what rustfmt leaves (strings and comments) must still be readable.
+const LINE_COLUMNS_MAX: usize = 130;
+/// Words that may not appear in the sources, each with what to do instead.
+const BANNED: &[(&str, &str)] = &[
+    ("todo!(", "finish it"),
+    ("unimplemented!(", "finish it"),
+    ("FIXME", "fix it"),
+    ("super::super", "name the room: crate::room"),
+    ("crate::{", "one path an import, so that this test can read them"),
+    ("#[ignore]", "say why: #[ignore = \"...\"], and where it does run"),
+];
+
+fn sources(below: &str) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join(below)];
+    while let Some(folder) = folders.pop() {
+        let Ok(entries) = fs::read_dir(&folder) else { continue };
+        for entry in entries.flatten() {
+            let path = entry.path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|e| e == "rs") {
+                found.push(path);
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+fn relative(path: &Path) -> String {
+    path.strip_prefix(env!("CARGO_MANIFEST_DIR")).unwrap_or(path).display().to_string()
+}
+
+/// The room of a source file: `src/risk/checks.rs` and `src/limits.rs` alike.
+fn room(path: &Path) -> Option<String> {
+    let relative = relative(path);
+    let inside = relative.strip_prefix("src/")?;
+    if inside == "lib.rs" || inside.starts_with("bin/") {
+        return None;
+    }
+    let first = inside.split('/').next()?;
+    Some(first.trim_end_matches(".rs").to_owned())
+}
+
+#[test]
+fn rooms_name_only_whom_they_may() {
+    let mut wrong = Vec::new();
+    for path in sources("src") {
+        let Some(room) = room(&path) else { continue };
+        let Some((_, allowed)) = ROOMS.iter().find(|(name, _)| *name == room) else {
+            wrong.push(format!("{}: room {room} is not in the table", relative(&path)));
+            continue;
+        };
+        let text = fs::read_to_string(&path).expect("a source file can be read");
+        for (at, line) in text.lines().enumerate() {
+            let code = line.split("//").next().unwrap_or_default();
+            for piece in code.split("crate::").skip(1) {
+                let named: String =
+                    piece.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect();
+                let known = ROOMS.iter().any(|(name, _)| *name == named);
+                if known && named != room && !allowed.contains(&named.as_str()) {
+                    wrong.push(format!("{}:{}: {room} may not name {named}", relative(&path), at + 1));
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn every_room_is_in_the_library() {
+    let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/lib.rs")).expect("lib.rs");
+    for (room, _) in ROOMS {
+        assert!(text.contains(&format!("pub mod {room};")), "room {room} is in the table but not in lib.rs");
+    }
+    for line in text.lines().filter_map(|l| l.strip_prefix("pub mod ")) {
+        let name = line.trim_end_matches(';');
+        assert!(ROOMS.iter().any(|(room, _)| *room == name), "room {name} is in lib.rs but not in the table");
+    }
+}
+
+#[test]
+fn sources_are_short_and_clean() {
+    let mut wrong = Vec::new();
+    for path in sources("src").into_iter().chain(sources("tests")).chain(sources("benches")) {
+        if relative(&path) == "tests/tidy.rs" {
+            continue;
+        }
+        let text = fs::read_to_string(&path).expect("a source file can be read");
+        let lines = text.lines().count();
+        if lines > FILE_LINES_MAX {
+            wrong.push(format!("{}: {lines} lines; split it (at most {FILE_LINES_MAX})", relative(&path)));
+        }
+        for (at, line) in text.lines().enumerate() {
+            if line.chars().count() > LINE_COLUMNS_MAX && !line.contains("r#\"") && !line.contains("http") {
+                wrong.push(format!("{}:{}: over {LINE_COLUMNS_MAX} columns", relative(&path), at + 1));
+            }
+            for (word, instead) in BANNED {
+                if line.contains(word) {
+                    wrong.push(format!("{}:{}: {word:?}: {instead}", relative(&path), at + 1));
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn every_module_says_what_it_is() {
+    let mut wrong = Vec::new();
+    for path in sources("src") {
+        let text = fs::read_to_string(&path).expect("a source file can be read");
+        if !text.starts_with("//!") {
+            wrong.push(format!("{}: no module documentation at its top", relative(&path)));
+        }
+    }
+    assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn no_float_between_the_feeds_bytes_and_the_orders_bytes() {
+    // R-HOT-2. Clippy's float_arithmetic catches arithmetic; this also catches types and literals.
+    let mut wrong = Vec::new();
+    for path in sources("src") {
+        let Some(room) = room(&path) else { continue };
+        let hot =
+            ["types", "event", "wire", "venue", "feed", "strategy", "signal", "risk", "gateway", "shared"];
+        if !hot.contains(&room.as_str()) {
+            continue;
+        }
+        let text = fs::read_to_string(&path).expect("a source file can be read");
+        for (at, line) in text.lines().take_while(|l| !l.contains("#[cfg(test)]")).enumerate() {
+            let code = line.split("//").next().unwrap_or_default();
+            let float = code
+                .split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'))
+                .any(|word| word == "f32" || word == "f64");
+            if float {
+                wrong.push(format!("{}:{}: a float in room {room}", relative(&path), at + 1));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+}
