@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 /// The folder of real recordings, if it is there. Prints the reason for skipping otherwise.
-pub fn recordings(path: &str) -> Option<PathBuf> {
+pub(crate) fn recordings(path: &str) -> Option<PathBuf> {
     let full = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared/data").join(path);
     if full.exists() {
         return Some(full);
@@ -15,7 +15,7 @@ pub fn recordings(path: &str) -> Option<PathBuf> {
 /// The seed of a random test: `INTERLOCK_SEED` if it is set, a fixed one otherwise; printed, so that a failure can be
 /// run again.
 #[expect(clippy::disallowed_methods, reason = "tests may read the environment")]
-pub fn seed(fixed: u64) -> u64 {
+pub(crate) fn seed(fixed: u64) -> u64 {
     let seed = std::env::var("INTERLOCK_SEED").ok().and_then(|s| s.parse().ok()).unwrap_or(fixed);
     println!("seed {seed} (set INTERLOCK_SEED to change it)");
     seed

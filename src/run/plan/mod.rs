@@ -1,0 +1,72 @@
+//! Configuration: TOML files, in order, later wins; checked in full before anything starts. The effective configuration
+//! (defaults filled in, canonical order) has a hash, which journals and arming refer to.
+//!
+//! This is also the only room that reads the environment.
+
+mod files;
+mod ranges;
+mod sections;
+
+use std::path::PathBuf;
+
+pub use files::{ConfigError, load};
+pub use sections::{
+    FeedSection, GatewaySection, Idle, JournalSection, KillSection, Layout, Mode, PaperSection,
+    PlacementSection, Plan, StrategySection, VenueSection,
+};
+
+impl Plan {
+    /// The effective configuration as canonical JSON: keys sorted, defaults filled in. What the hash is taken over.
+    pub fn canonical_json(&self) -> String {
+        fn sorted(value: serde_json::Value) -> serde_json::Value {
+            match value {
+                serde_json::Value::Object(map) => {
+                    let mut pairs: Vec<_> = map.into_iter().map(|(k, v)| (k, sorted(v))).collect();
+                    pairs.sort_by(|a, b| a.0.cmp(&b.0));
+                    serde_json::Value::Object(pairs.into_iter().collect())
+                }
+                serde_json::Value::Array(items) => items.into_iter().map(sorted).collect(),
+                other => other,
+            }
+        }
+        serde_json::to_value(self).map(sorted).unwrap_or_default().to_string()
+    }
+
+    /// BLAKE3 of [`Plan::canonical_json`], as 64 hexadecimal digits.
+    pub fn hash(&self) -> String {
+        blake3::hash(self.canonical_json().as_bytes()).to_hex().to_string()
+    }
+
+    /// The effective configuration as TOML.
+    pub fn to_toml(&self) -> String {
+        toml::to_string_pretty(self).unwrap_or_default()
+    }
+}
+
+/// What the environment says. Read once, here, at start: the environment of a running process does not change.
+#[derive(Debug, Default)]
+pub struct Environment {
+    /// `LIVE_KILL_SWITCH`: set to anything but empty, `0` or `off`, it trips.
+    pub kill_switch: bool,
+    /// `LIVE_TRADING`: shadow refuses to start when it is set; live needs it.
+    pub live_trading: Option<String>,
+    /// `INTERLOCK_API_KEY_FILE`: where the API key is, instead of the configuration's path.
+    pub api_key_file: Option<PathBuf>,
+    /// `NO_COLOR`.
+    pub no_color: bool,
+}
+
+impl Environment {
+    /// Reads it.
+    #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
+    pub fn read() -> Self {
+        let get = |name: &str| std::env::var(name).ok().filter(|v| !v.is_empty());
+        Self {
+            kill_switch: get("LIVE_KILL_SWITCH")
+                .is_some_and(|v| !matches!(v.as_str(), "0" | "off" | "false")),
+            live_trading: get("LIVE_TRADING"),
+            api_key_file: get("INTERLOCK_API_KEY_FILE").map(PathBuf::from),
+            no_color: get("NO_COLOR").is_some(),
+        }
+    }
+}

@@ -1,0 +1,56 @@
+//! The bounds of the configuration's figures: one table, walked over the effective configuration, so that no figure is
+//! checked in one place and forgotten in another.
+
+use toml::Value;
+
+/// One bound.
+#[derive(Debug)]
+pub(super) struct Range {
+    /// Dotted path.
+    pub path: &'static str,
+    /// Least.
+    pub min: i64,
+    /// Most.
+    pub max: i64,
+    /// Why.
+    pub why: &'static str,
+}
+
+const fn range(path: &'static str, min: i64, max: i64, why: &'static str) -> Range {
+    Range { path, min, max, why }
+}
+
+/// Every figure with a bound.
+pub(super) const RANGES: &[Range] = &[
+    range(
+        "feed.stale_after_ms",
+        100,
+        600_000,
+        "shorter than a quiet second halts for nothing; longer is blind",
+    ),
+    range("feed.retries_max", 1, 100, "0 would never connect"),
+    range("feed.history_bars", 0, 1_000, "the venue serves at most 1000 klines a request"),
+    range("feed.renew_after_s", 60, 86_000, "the venue cuts a connection at 86400 s"),
+    range("gateway.answer_timeout_ms", 100, 60_000, "the venue itself gives up after 10 s"),
+    range("gateway.decision_age_max_ms", 1, 10_000, "an old decision trades on an old book"),
+    range("gateway.recv_window_ms", 1, 60_000, "the venue's bound"),
+    range("gateway.reserve_percent", 1, 90, "cancels need a share, and so do orders"),
+    range("journal.segment_mib", 1, 4_096, "a segment is verified as a whole"),
+    range("journal.sync_every_ms", 1, 1_000, "how much a power cut may lose"),
+    range("journal.checkpoint_every_s", 1, 86_400, "how much a cut tail may hide"),
+    range("kill.lease_ms", 100, 10_000, "how long a hung control thread goes unnoticed"),
+    range("kill.stall_after_ms", 50, 60_000, "how long a hung stage goes unnoticed"),
+    range("kill.clock_step_max_ms", 1, 60_000, "how far the clock may jump"),
+    range("paper.latency_min_us", 0, 10_000_000, "a model of a network, not of a mail coach"),
+    range("paper.latency_max_us", 0, 10_000_000, "a model of a network, not of a mail coach"),
+    range("paper.maker_fee_centi_bp", 0, 100_000, "10 % at most"),
+    range("paper.taker_fee_centi_bp", 0, 100_000, "10 % at most"),
+];
+
+/// The first figure that is out of its bounds, with what was found.
+pub(super) fn first_out_of_range(effective: &Value) -> Option<(&'static Range, i64)> {
+    RANGES.iter().find_map(|range| {
+        let found = range.path.split('.').try_fold(effective, |v, key| v.get(key))?.as_integer()?;
+        (found < range.min || found > range.max).then_some((range, found))
+    })
+}
