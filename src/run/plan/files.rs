@@ -141,7 +141,7 @@ fn check_keys(
                 continue;
             }
             let names = known_table.keys().map(String::as_str).chain(extra.iter().copied());
-            let start = table.key(key).and_then(|k| k.span()).map_or(0, |s| s.start);
+            let start = table.key(key).and_then(toml_edit::Key::span).map_or(0, |s| s.start);
             return Err(ConfigError::UnknownKey {
                 path: path.to_owned(),
                 line: line_at(text, start),
@@ -183,7 +183,7 @@ fn suggestion(nearest: Option<&str>) -> String {
 }
 
 fn line_at(text: &str, offset: usize) -> usize {
-    text.as_bytes()[..offset.min(text.len())].iter().filter(|&&b| b == b'\n').count() + 1
+    text.get(..offset).unwrap_or(text).matches('\n').count() + 1
 }
 
 fn merge(into: &mut toml::Table, from: toml::Table) {
@@ -217,10 +217,9 @@ fn place_of(dotted: &str, texts: &[(PathBuf, String)]) -> String {
         let mut keys = dotted.split('.').peekable();
         let mut table: Option<&dyn TableLike> = Some(document.as_table());
         while let (Some(inside), Some(key)) = (table, keys.next()) {
-            if keys.peek().is_none() {
-                if let Some(span) = inside.key(key).and_then(|k| k.span()) {
-                    return format!("{}:{}", path.display(), line_at(text, span.start));
-                }
+            let span = inside.key(key).and_then(toml_edit::Key::span);
+            if let (None, Some(span)) = (keys.peek(), span) {
+                return format!("{}:{}", path.display(), line_at(text, span.start));
             }
             table = inside.get(key).and_then(Item::as_table_like);
         }

@@ -1,2 +1,0 @@
-//! The engine and its verbs.
-fn main() {}

@@ -1,0 +1,231 @@
+//! The command line: verbs, options, examples. Completions and man pages are generated from here.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// A low-latency trading engine that cannot trade by accident.
+///
+/// Without a verb it runs the demo: the embedded venue, the four stages and both first strategies, in this terminal.
+#[derive(Debug, Parser)]
+#[command(name = "interlock", version = env!("CARGO_PKG_VERSION"), max_term_width = 110)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) common: Common,
+    #[command(subcommand)]
+    pub(crate) verb: Option<Verb>,
+}
+
+/// What every verb takes.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Common {
+    /// Where state, journal and sockets are. Two engines need two.
+    #[arg(long, global = true, default_value = "data", value_name = "DIR")]
+    pub(crate) data_dir: PathBuf,
+    /// Configuration file; repeatable, later wins.
+    #[arg(short, long = "config", global = true, value_name = "FILE")]
+    pub(crate) config: Vec<PathBuf>,
+    /// How read verbs answer.
+    #[arg(short, long, global = true, value_enum, default_value_t = Output::Table)]
+    pub(crate) output: Output,
+}
+
+/// Answer formats of read verbs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Output {
+    /// For people.
+    Table,
+    /// One documented object with stable keys.
+    Json,
+}
+
+/// The verbs.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    /// Run the engine (the demo, unless told otherwise).
+    #[command(after_help = "Examples:\n  interlock run --duration 30s\n  interlock run --venue data-venue/venue.json\n  \
+        interlock run --recording spot_btcusdt_20240808.gz\n  interlock run -c config/paper.toml --mode paper")]
+    Run(RunArgs),
+    /// Run the embedded venue alone.
+    #[command(after_help = "Example:\n  interlock venue --data-dir data-venue\n  \
+        interlock run --venue data-venue/venue.json")]
+    Venue(VenueArgs),
+    /// One look at a running engine.
+    #[command(after_help = "Example:\n  interlock status -o json | jq .kill")]
+    Status {
+        /// Look again every second until interrupted.
+        #[arg(long)]
+        watch: bool,
+    },
+    /// The kill switch.
+    #[command(subcommand, after_help = "Example:\n  interlock kill trip --reason drill --triggered-by me")]
+    Kill(KillVerb),
+    /// Working orders.
+    Orders,
+    /// Positions.
+    Positions,
+    /// The journal.
+    #[command(subcommand, after_help = "Example:\n  interlock journal verify && interlock journal replay")]
+    Journal(JournalVerb),
+    /// The configuration.
+    #[command(subcommand, after_help = "Example:\n  interlock config show -c config/demo.toml")]
+    Config(ConfigVerb),
+    /// The strategies, their parameters and ranges.
+    Strategies,
+    /// Shell completions, to stdout.
+    #[command(after_help = "Example:\n  interlock completions bash > /etc/bash_completion.d/interlock")]
+    Completions {
+        /// For which shell.
+        shell: clap_complete::Shell,
+    },
+    /// Man pages, into a folder.
+    Man {
+        /// Where to.
+        #[arg(long, value_name = "DIR")]
+        to: PathBuf,
+    },
+}
+
+/// `interlock run`.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct RunArgs {
+    /// Which edges stand at the ends of the line; overrides the configuration.
+    #[arg(long, value_name = "MODE", value_parser = ["demo", "paper"])]
+    pub(crate) mode: Option<String>,
+    /// Stop by itself after this long, such as 30s or 5m.
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub(crate) duration: Option<Duration>,
+    /// Replay this recording through the embedded venue; repeatable, in order.
+    #[arg(long, value_name = "FILE", conflicts_with = "venue")]
+    pub(crate) recording: Vec<PathBuf>,
+    /// Replay the recording as fast as it goes instead of at its own pace.
+    #[arg(long, requires = "recording")]
+    pub(crate) full_speed: bool,
+    /// Trade on the embedded venue that runs apart: its `venue.json`.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) venue: Option<PathBuf>,
+    /// No live table, only the log lines.
+    #[arg(long)]
+    pub(crate) plain: bool,
+    /// Start tripped and wait for `interlock kill recover`, also in the demo.
+    #[arg(long)]
+    pub(crate) no_arm: bool,
+}
+
+/// `interlock venue`.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct VenueArgs {
+    /// Address to listen on; port 0 takes any.
+    #[arg(long, default_value = "127.0.0.1:0", value_name = "ADDR")]
+    pub(crate) listen: String,
+    /// Which venues to speak as.
+    #[arg(long, value_delimiter = ',', default_value = "binance", value_parser = ["binance"])]
+    pub(crate) dialect: Vec<String>,
+    /// Replay this recording instead of making order flow; repeatable, in order.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) recording: Vec<PathBuf>,
+    /// Replay as fast as the clients take it.
+    #[arg(long, requires = "recording")]
+    pub(crate) full_speed: bool,
+    /// Faults to inject (TOML).
+    #[arg(long, value_name = "FILE")]
+    pub(crate) faults: Option<PathBuf>,
+    /// Seed of the order flow and of the faults.
+    #[arg(long, default_value_t = 1, value_name = "N")]
+    pub(crate) seed: u64,
+    /// Symbols.
+    #[arg(long, value_delimiter = ',', default_value = "BTCUSDT,ETHUSDT", value_name = "SYMBOLS")]
+    pub(crate) symbols: Vec<String>,
+    /// Stop by itself after this long.
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub(crate) duration: Option<Duration>,
+}
+
+/// `interlock kill`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum KillVerb {
+    /// Trip: nothing that adds risk leaves any more, everything open is cancelled. Never refused, never asks back.
+    #[command(after_help = "Example:\n  interlock kill trip --reason drill --triggered-by me")]
+    Trip {
+        /// Why, for the record.
+        #[arg(long, default_value = "operator", value_name = "TEXT")]
+        reason: String,
+        /// Who, for the record.
+        #[arg(long, default_value = "", value_name = "NAME")]
+        triggered_by: String,
+        /// Also close positions, reduce-only.
+        #[arg(long)]
+        flatten: bool,
+        /// How long to wait for the venue's answer that nothing is open.
+        #[arg(long, default_value = "30s", value_name = "TIME", value_parser = duration)]
+        wait: Duration,
+    },
+    /// Where the switch stands.
+    Status,
+    /// Arm again: needs a cause, a person and a reconcile that balances.
+    #[command(after_help = "Example:\n  interlock kill recover --cause \"drill finished\" --by me")]
+    Recover {
+        /// What was wrong and is not any more.
+        #[arg(long, value_name = "TEXT")]
+        cause: String,
+        /// Who says so.
+        #[arg(long, value_name = "NAME")]
+        by: String,
+    },
+}
+
+/// `interlock journal`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum JournalVerb {
+    /// Check every record, the chain and, if given, a checkpoint. Exit 5 names the first bad record.
+    Verify {
+        /// A checkpoint file kept elsewhere: the journal may not be shorter or other than it says.
+        #[arg(long, value_name = "FILE")]
+        checkpoint: Option<PathBuf>,
+    },
+    /// Print records.
+    Cat {
+        /// From this record.
+        #[arg(long, default_value_t = 0, value_name = "SEQ")]
+        from: u64,
+        /// At most so many.
+        #[arg(short, long, value_name = "N")]
+        number: Option<u64>,
+        /// Only this session (the last one: `last`).
+        #[arg(long, value_name = "ID")]
+        session: Option<String>,
+    },
+    /// Run the recorded facts through the stages and compare every decision, byte for byte. Exit 5 on a difference.
+    Replay {
+        /// Which session; the last one if not given.
+        #[arg(long, value_name = "ID")]
+        session: Option<String>,
+    },
+    /// Sign the journal's present length and head, to be kept elsewhere.
+    Checkpoint {
+        /// Where to write it; stdout if not given.
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+    },
+    /// The sessions in it.
+    Sessions,
+}
+
+/// `interlock config`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ConfigVerb {
+    /// Check the files and say nothing if they are sound.
+    Check,
+    /// The effective configuration.
+    Show,
+    /// Its hash.
+    Hash,
+}
+
+/// `30s`, `5m`, `250ms`, `1h 30m`.
+fn duration(text: &str) -> Result<Duration, String> {
+    let parsed: jiff::SignedDuration =
+        text.parse().map_err(|_| format!("{text:?} is no time span; write it like 30s, 5m or 1h"))?;
+    Duration::try_from(parsed).map_err(|_| format!("{text:?} is negative"))
+}
