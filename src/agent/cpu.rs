@@ -79,3 +79,12 @@ pub fn pin_current_thread(core: usize) -> Result<(), PinError> {
     let found = rustix::thread::sched_getcpu();
     if found == core { Ok(()) } else { Err(PinError::Elsewhere { core, found }) }
 }
+
+/// Keeps the calling thread, and those that it starts later, on some cores: cold threads away from hot cores.
+pub fn confine_current_thread(cores: &[usize]) -> std::io::Result<()> {
+    let mut mask = rustix::thread::CpuSet::new();
+    for &core in cores.iter().filter(|&&c| c < rustix::thread::CpuSet::MAX_CPU) {
+        mask.set(core);
+    }
+    Ok(rustix::thread::sched_setaffinity(None, &mask)?)
+}

@@ -44,8 +44,10 @@ pub(crate) enum Output {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
     /// Run the engine (the demo, unless told otherwise).
-    #[command(after_help = "Examples:\n  interlock run --duration 30s\n  interlock run --venue data-venue/venue.json\n  \
-        interlock run --recording spot_btcusdt_20240808.gz\n  interlock run -c config/paper.toml --mode paper")]
+    #[command(
+        after_help = "Examples:\n  interlock run --duration 30s\n  interlock run --venue data-venue/venue.json\n  \
+        interlock run --recording spot_btcusdt_20240808.gz\n  interlock run -c config/paper.toml --mode paper"
+    )]
     Run(RunArgs),
     /// Run the embedded venue alone.
     #[command(after_help = "Example:\n  interlock venue --data-dir data-venue\n  \
