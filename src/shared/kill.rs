@@ -2,125 +2,89 @@
 //! operator's command and the separate halt tool can all trip without asking any other thread.
 //!
 //! Rules, each with a test:
-//! - Only the exact armed pattern means armed: a missing, zeroed, truncated or foreign page is tripped.
+//! - Only the exact armed pattern means armed: a missing, zeroed, truncated or foreign page is tripped (K6). A page that is
+//!   cut short while mapped is covered with zeros (`sigbus.rs`), which is tripped too, and the engine lives on.
 //! - The level only rises by compare-and-swap; lowering is [`KillPage::arm`], another call with its own preconditions
 //!   (cause, role, reconcile), which its callers in `ops` hold.
 //! - Risk-increasing orders need `level < 3` **and** a running lease. The control thread renews the lease only while it finds
 //!   the engine healthy; if it hangs, the lease runs out and risk and gateway go risk-off alone.
 //! - Cancels, closes and reconcile never ask this page.
+//!
+//! How the words are coded and may change is in `halt.rs`.
 #![expect(unsafe_code, reason = "maps a file and views it as atomics; each block argues why that is sound")]
 
-use std::fs::{File, OpenOptions};
-use std::io;
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::halt::{self, Trip, Word};
+pub use super::halt::{HaltLevel, HaltView};
+use super::sigbus;
 use crate::limits::HEARTBEATS_MAX;
 use crate::types::{Now, Reason};
 
-/// How far trading is halted. Levels only rise.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-#[repr(u8)]
-pub enum HaltLevel {
-    /// Armed: trading is possible.
-    None = 0,
-    /// One order was rejected.
-    Order = 1,
-    /// A symbol or strategy is frozen.
-    Symbol = 2,
-    /// No new or increasing exposure; cancel, close and reconcile stay alive.
-    RiskOff = 3,
-    /// Everything is cancelled and order entry is closed.
-    CancelAll = 4,
-    /// Drained and stopped.
-    Stopped = 5,
-}
-
-impl HaltLevel {
-    /// From a number; anything unknown is risk-off.
-    pub const fn from_u8(level: u8) -> Self {
-        match level {
-            0 => Self::None,
-            1 => Self::Order,
-            2 => Self::Symbol,
-            4 => Self::CancelAll,
-            5 => Self::Stopped,
-            _ => Self::RiskOff,
-        }
-    }
-}
-
-/// Words of the page. All are little-endian 64-bit words written by atomics.
+/// Words of the page. All are little-endian 64-bit words written by atomics. What the hot path reads is on the first
+/// cache line and is written rarely; what the gateway counts is on the second; every heartbeat has a line of its own, so
+/// that spinning threads don't pass a line to and fro.
 mod word {
     pub(super) const MAGIC: usize = 0;
     pub(super) const VERSION: usize = 1;
     pub(super) const BOOT: usize = 2;
-    /// Halt epoch (upper 48 bits), level pattern (lower 16).
+    /// Epoch, cause and level: see `halt::state`.
     pub(super) const STATE: usize = 3;
-    pub(super) const LEASE_UNTIL: usize = 4;
-    /// Reason code of the last trip.
-    pub(super) const REASON: usize = 5;
+    /// See `halt::lease_word`.
+    pub(super) const LEASE: usize = 4;
     /// When the last trip was, nanoseconds since the epoch.
-    pub(super) const TRIPPED_NS: usize = 6;
-    /// Halt epoch for which the venue said that nothing is open, and when.
-    pub(super) const SILENT_EPOCH: usize = 7;
-    pub(super) const SILENT_NS: usize = 8;
+    pub(super) const TRIPPED_NS: usize = 5;
+    pub(super) const PID: usize = 6;
+    /// Last halt epoch that the gateway acted on.
+    pub(super) const SEEN_EPOCH: usize = 8;
     /// Orders that may be open, as the gateway counts them.
     pub(super) const OPEN_ORDERS: usize = 9;
-    /// Last halt epoch that the gateway acted on.
-    pub(super) const SEEN_EPOCH: usize = 10;
-    pub(super) const PID: usize = 11;
-    pub(super) const HEARTBEATS: usize = 16;
+    /// Halt epoch for which the venue said that nothing is open (sealed), and when.
+    pub(super) const SILENT_EPOCH: usize = 10;
+    pub(super) const SILENT_NS: usize = 11;
+    /// Halt epoch within which our record was found to agree with the venue's (sealed).
+    pub(super) const RECONCILED_EPOCH: usize = 12;
+    pub(super) const HEARTBEATS: usize = 64;
+    /// Words from one heartbeat to the next: a cache line.
+    pub(super) const HEARTBEAT_STRIDE: usize = 8;
 }
 
 const MAGIC: u64 = u64::from_le_bytes(*b"ILKPAGE1");
-const VERSION: u64 = 1;
+const VERSION: u64 = 2;
 /// Size of the page file.
 pub const PAGE_BYTES: usize = 4096;
 const WORDS: usize = PAGE_BYTES / 8;
-/// Level patterns: `LEVEL_PATTERN + level`. Zero, and anything else, is not among them.
-const LEVEL_PATTERN: u64 = 0xA5C0;
 
-const _: () = assert!(word::HEARTBEATS + HEARTBEATS_MAX <= WORDS);
+const _: () = assert!(word::HEARTBEATS + HEARTBEATS_MAX * word::HEARTBEAT_STRIDE <= WORDS);
 
-/// What one read of the page says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct HaltView {
-    /// The level.
-    pub level: HaltLevel,
-    /// How often the state changed in this boot.
-    pub epoch: u64,
-    /// Whether the lease runs.
-    pub lease_valid: bool,
-}
-
-impl HaltView {
-    /// Whether an order that adds risk may leave.
-    pub const fn allows_risk(self) -> bool {
-        (self.level as u8) < HaltLevel::RiskOff as u8 && self.lease_valid
-    }
-    /// Why it may not.
-    pub const fn reason(self) -> Reason {
-        if self.level as u8 >= HaltLevel::RiskOff as u8 {
-            Reason::KillTripped
-        } else if self.lease_valid {
-            Reason::None
-        } else {
-            Reason::LeaseExpired
-        }
-    }
-    /// What an engine without a page sees.
-    pub const TRIPPED: Self = Self { level: HaltLevel::RiskOff, epoch: 0, lease_valid: false };
+/// Why a page can't be trusted any more. Each is tripped; the difference is for the operator.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PageFault {
+    /// Magic, version or boot id are not what this boot wrote.
+    #[error("the kill page's identity is gone: it was zeroed, overwritten or taken over")]
+    Foreign,
+    /// The file is shorter than a page.
+    #[error("the kill page's file was cut short")]
+    Truncated,
+    /// The path is gone or names another file, so an outside trip would no longer reach this engine.
+    #[error("the kill page's file was removed or replaced")]
+    Replaced,
 }
 
 /// The mapped page. Shared by reference between threads, and by the file between processes.
 #[derive(Debug)]
 pub struct KillPage {
+    /// Before the mapping, so that it is dropped first.
+    _guard: sigbus::Guard,
     map: memmap2::MmapRaw,
     boot_id: u64,
     /// Held so that the file stays open for checks of its length.
     file: File,
+    path: PathBuf,
 }
 
 impl KillPage {
@@ -128,19 +92,25 @@ impl KillPage {
     /// not be 0.
     pub fn create(path: &Path, boot_id: u64, now: Now) -> io::Result<Self> {
         assert!(boot_id != 0, "boot id 0 is what a zeroed page has");
-        let file =
-            OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)?;
+        let mut file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .custom_flags(libc::O_NOFOLLOW | libc::O_CLOEXEC)
+            .open(path)?;
+        // Zeros first: a reader from now on sees a tripped page, and the blocks are there, so that a full disk is an error
+        // here and not a SIGBUS at the first store.
+        file.write_all(&[0; PAGE_BYTES])?;
         file.set_len(PAGE_BYTES as u64)?;
-        let page = Self::map(file, boot_id)?;
-        // Tripped first, identity last: whoever reads half of this sees a foreign or a tripped page.
-        page.store(word::STATE, state(1, HaltLevel::RiskOff));
-        for at in word::LEASE_UNTIL..WORDS {
-            page.store(at, 0);
-        }
-        page.store(word::REASON, Reason::Boot as u64);
+        file.sync_all()?;
+        let page = Self::map(file, path, boot_id)?;
+        // Identity last: whoever reads half of this sees a foreign or a tripped page.
+        page.store(word::STATE, halt::state(1, Reason::Boot, HaltLevel::RiskOff));
         page.store(word::TRIPPED_NS, now.ns.unsigned_abs());
-        page.store(word::VERSION, VERSION);
         page.store(word::PID, u64::from(std::process::id()));
+        page.store(word::VERSION, VERSION);
         page.store(word::BOOT, boot_id);
         page.store(word::MAGIC, MAGIC);
         Ok(page)
@@ -148,96 +118,100 @@ impl KillPage {
 
     /// Maps an existing page to trip or read it (the halt tool, `status`). The page's own boot id is taken.
     pub fn open(path: &Path) -> io::Result<Self> {
-        let file = OpenOptions::new().read(true).write(true).open(path)?;
-        if file.metadata()?.len() < PAGE_BYTES as u64 {
-            return Err(io::Error::new(io::ErrorKind::InvalidData, "the kill page is truncated"));
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .custom_flags(libc::O_NOFOLLOW | libc::O_CLOEXEC | libc::O_NONBLOCK)
+            .open(path)?;
+        let length = file.metadata()?.len();
+        if length < PAGE_BYTES as u64 {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidData,
+                format!("the kill page {} is cut short: {length} of {PAGE_BYTES} bytes", path.display()),
+            ));
         }
-        let mut page = Self::map(file, 0)?;
+        let mut page = Self::map(file, path, 0)?;
         page.boot_id = page.load(word::BOOT);
         Ok(page)
     }
 
-    fn map(file: File, boot_id: u64) -> io::Result<Self> {
+    fn map(file: File, path: &Path, boot_id: u64) -> io::Result<Self> {
         let map = memmap2::MmapOptions::new().len(PAGE_BYTES).map_raw(&file)?;
-        Ok(Self { map, boot_id, file })
+        let guard = sigbus::Guard::new(map.as_ptr() as usize)?;
+        Ok(Self { _guard: guard, map, boot_id, file, path: path.to_path_buf() })
     }
 
     #[inline]
     #[expect(clippy::cast_ptr_alignment, reason = "a mapping starts on a page boundary")]
     fn words(&self) -> &[AtomicU64] {
         // SAFETY: the mapping is PAGE_BYTES long, page-aligned, lives as long as `self`, and all access by this program
-        // (every process that maps it) is through these atomics. AtomicU64 has no invalid bit pattern.
+        // (every process that maps it) is through these atomics. AtomicU64 has no invalid bit pattern. If the file is cut
+        // short, the guard puts zeros there.
         unsafe { std::slice::from_raw_parts(self.map.as_ptr().cast::<AtomicU64>(), WORDS) }
     }
     #[inline]
     fn load(&self, at: usize) -> u64 {
-        self.words()[at].load(Ordering::Acquire) // pairs with the releases below
+        self.words()[at].read()
     }
     fn store(&self, at: usize, value: u64) {
-        self.words()[at].store(value, Ordering::Release);
+        self.words()[at].write(value);
+    }
+    #[inline]
+    fn is_ours(&self) -> bool {
+        self.load(word::MAGIC) == MAGIC
+            && self.load(word::VERSION) == VERSION
+            && self.load(word::BOOT) == self.boot_id
+            && self.boot_id != 0
     }
 
     /// Reads level, epoch and lease: what the hot path does for every order. Anything unexpected is tripped.
     #[inline]
     pub fn view(&self, now: Now) -> HaltView {
-        let state = self.load(word::STATE);
-        let ours = self.load(word::MAGIC) == MAGIC
-            && self.load(word::VERSION) == VERSION
-            && self.load(word::BOOT) == self.boot_id
-            && self.boot_id != 0;
-        if !ours {
-            return HaltView::TRIPPED;
+        let words = self.words();
+        let view = halt::view(&words[word::STATE], &words[word::LEASE], now);
+        if self.is_ours() {
+            return view;
         }
-        let lease_until = i64::try_from(self.load(word::LEASE_UNTIL)).unwrap_or(0);
-        HaltView { level: level_of(state), epoch: state >> 16, lease_valid: now.mono_ns < lease_until }
+        // The page was lost; a trip in this process can still raise the level above risk-off and is obeyed.
+        HaltView { level: view.level.max(HaltLevel::RiskOff), lease_valid: false, ..view }
     }
 
-    /// Raises the level; never lowers it. Returns the halt epoch of the trip. Any thread, any process.
+    /// Raises the level; never lowers it. Returns the halt epoch in force. Any thread, any process.
     pub fn trip(&self, level: HaltLevel, reason: Reason, now_ns: i64) -> u64 {
-        let cell = &self.words()[word::STATE];
-        let mut current = cell.load(Ordering::Acquire);
-        loop {
-            let raised = level_of(current).max(level);
-            let known = is_level_pattern(current);
-            // Nothing to raise: the trip is already in force and keeps its first cause.
-            if known && raised == level_of(current) {
-                return current >> 16;
-            }
-            let next = state((current >> 16).wrapping_add(1), raised);
-            // AcqRel: a tripper sees what earlier trippers wrote, and whoever acquires the new state sees this trip.
-            match cell.compare_exchange_weak(current, next, Ordering::AcqRel, Ordering::Acquire) {
-                Ok(_) => {
-                    self.store(word::REASON, reason as u64);
-                    self.store(word::TRIPPED_NS, now_ns.unsigned_abs());
-                    return next >> 16;
-                }
-                Err(seen) => current = seen,
-            }
-        }
+        self.trip_once(level, reason, now_ns).epoch
     }
 
-    /// Lowers the level to armed, if the state is still the one that the caller examined (`epoch`). The caller has seen to
-    /// cause, role and reconcile, and has made the record durable. Returns whether it took effect.
-    pub fn arm(&self, epoch: u64) -> bool {
-        let cell = &self.words()[word::STATE];
-        let current = cell.load(Ordering::Acquire);
-        if current >> 16 != epoch {
-            return false;
+    /// As [`KillPage::trip`], and says whether this call raised the level.
+    pub fn trip_once(&self, level: HaltLevel, reason: Reason, now_ns: i64) -> Trip {
+        let trip = halt::trip(&self.words()[word::STATE], level, reason);
+        if trip.raised {
+            self.store(word::TRIPPED_NS, now_ns.unsigned_abs());
         }
-        // A trip between the examination and here changes the epoch and wins.
-        cell.compare_exchange(current, state(epoch + 1, HaltLevel::None), Ordering::AcqRel, Ordering::Acquire)
-            .is_ok()
+        trip
+    }
+
+    /// Lowers the level to armed, if the state is still the one that the caller examined (`epoch`) and the page is whole. The
+    /// caller has seen to cause, role and reconcile, and has made the record durable. Returns whether it took effect.
+    pub fn arm(&self, epoch: u64) -> bool {
+        self.is_ours() && halt::arm(&self.words()[word::STATE], epoch)
     }
 
     /// Lets the lease run until `until_mono_ns` of the engine's monotonic clock. Control thread only.
     pub fn renew_lease(&self, until_mono_ns: i64) {
-        self.store(word::LEASE_UNTIL, until_mono_ns.max(0).unsigned_abs());
+        self.store(word::LEASE, halt::lease_word(until_mono_ns));
     }
 
-    /// The reason and wall-clock time of the last trip.
+    /// The lease's end on the engine's monotonic clock; 0 for none.
+    pub fn lease_until(&self) -> i64 {
+        let until_us = halt::unseal(self.load(word::LEASE)).unwrap_or(0);
+        i64::try_from(until_us.saturating_mul(1_000)).unwrap_or(i64::MAX)
+    }
+
+    /// The cause and wall-clock time of the trip in force; [`Reason::None`] while armed.
     pub fn last_trip(&self) -> (Reason, i64) {
-        let reason = u16::try_from(self.load(word::REASON)).ok().and_then(Reason::from_code);
-        (reason.unwrap_or(Reason::PageUnreadable), i64::try_from(self.load(word::TRIPPED_NS)).unwrap_or(0))
+        let reason =
+            if self.is_ours() { halt::reason_of(self.load(word::STATE)) } else { Reason::PageUnreadable };
+        (reason, i64::try_from(self.load(word::TRIPPED_NS)).unwrap_or(0))
     }
 
     /// Gateway: acted on this halt epoch.
@@ -259,11 +233,21 @@ impl KillPage {
     /// Gateway: the venue answered, after this halt epoch began, that nothing is open.
     pub fn set_silent(&self, epoch: u64, now_ns: i64) {
         self.store(word::SILENT_NS, now_ns.unsigned_abs());
-        self.store(word::SILENT_EPOCH, epoch);
+        self.store(word::SILENT_EPOCH, halt::seal(epoch));
     }
-    /// The last halt epoch for which the venue said that nothing is open, and when.
+    /// The last halt epoch for which the venue said that nothing is open, and when. Zeros if it never did.
     pub fn silent(&self) -> (u64, i64) {
-        (self.load(word::SILENT_EPOCH), i64::try_from(self.load(word::SILENT_NS)).unwrap_or(0))
+        let epoch = halt::unseal(self.load(word::SILENT_EPOCH)).unwrap_or(0);
+        (epoch, i64::try_from(self.load(word::SILENT_NS)).unwrap_or(0))
+    }
+    /// Gateway: within this halt epoch, our record of orders, fills and balances was found to agree with the venue's. What
+    /// arming waits for.
+    pub fn set_reconciled(&self, epoch: u64) {
+        self.store(word::RECONCILED_EPOCH, halt::seal(epoch));
+    }
+    /// The last halt epoch within which a reconcile balanced; 0 if none.
+    pub fn reconciled(&self) -> u64 {
+        halt::unseal(self.load(word::RECONCILED_EPOCH)).unwrap_or(0)
     }
 
     /// A thread's sign of life.
@@ -271,15 +255,15 @@ impl KillPage {
     pub fn heartbeat(&self, thread: usize, now: Now) {
         if thread < HEARTBEATS_MAX {
             // Relaxed: the value stands for itself.
-            self.words()[word::HEARTBEATS + thread].store(now.mono_ns.unsigned_abs(), Ordering::Relaxed);
+            self.words()[heartbeat_word(thread)].store(now.mono_ns.unsigned_abs(), Ordering::Relaxed);
         }
     }
-    /// A thread's last sign of life, monotonic nanoseconds.
+    /// A thread's last sign of life, monotonic nanoseconds; 0 for none.
     pub fn last_heartbeat(&self, thread: usize) -> i64 {
         if thread >= HEARTBEATS_MAX {
             return 0;
         }
-        i64::try_from(self.load(word::HEARTBEATS + thread)).unwrap_or(0)
+        i64::try_from(self.load(heartbeat_word(thread))).unwrap_or(0)
     }
 
     /// The engine's process id, as it wrote it.
@@ -294,19 +278,21 @@ impl KillPage {
     pub fn is_whole(&self) -> bool {
         self.file.metadata().is_ok_and(|m| m.len() >= PAGE_BYTES as u64)
     }
+    /// Whether the page is still the one that others would find at its path, whole and ours. For the control thread: some
+    /// system calls.
+    pub fn inspect(&self) -> Result<(), PageFault> {
+        if !self.is_whole() {
+            return Err(PageFault::Truncated);
+        }
+        if !self.is_ours() {
+            return Err(PageFault::Foreign);
+        }
+        let held = self.file.metadata().ok().map(|m| (m.dev(), m.ino()));
+        let named = fs::symlink_metadata(&self.path).ok().map(|m| (m.dev(), m.ino()));
+        if named.is_none() || held != named { Err(PageFault::Replaced) } else { Ok(()) }
+    }
 }
 
-const fn state(epoch: u64, level: HaltLevel) -> u64 {
-    epoch << 16 | (LEVEL_PATTERN + level as u64)
-}
-const fn is_level_pattern(state: u64) -> bool {
-    let pattern = state & 0xFFFF;
-    pattern >= LEVEL_PATTERN && pattern <= LEVEL_PATTERN + HaltLevel::Stopped as u64
-}
-fn level_of(state: u64) -> HaltLevel {
-    if is_level_pattern(state) {
-        HaltLevel::from_u8(u8::try_from((state & 0xFFFF) - LEVEL_PATTERN).unwrap_or(u8::MAX))
-    } else {
-        HaltLevel::RiskOff
-    }
+const fn heartbeat_word(thread: usize) -> usize {
+    word::HEARTBEATS + thread * word::HEARTBEAT_STRIDE
 }
