@@ -102,6 +102,8 @@ pub enum NoteKind {
     NothingOpen = 3,
     /// An approved order was not sent (see `reason`).
     Withheld = 4,
+    /// Cancels or queries left while the journal ring was full: they are never held back for it (`value` = how many).
+    Unjournaled = 5,
 }
 
 /// A note of the gateway.

@@ -2,3 +2,4 @@
 //! clock.
 
 pub mod link;
+pub mod retry;
