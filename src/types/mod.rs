@@ -11,6 +11,7 @@ pub mod position;
 pub mod price;
 pub mod qty;
 pub mod reason;
+pub mod rules;
 pub mod time;
 
 pub use book::{Book, Level};
@@ -23,4 +24,5 @@ pub use position::Position;
 pub use price::Price;
 pub use qty::Qty;
 pub use reason::Reason;
+pub use rules::{OrderTerms, RuleContext};
 pub use time::Now;

@@ -1,5 +1,9 @@
 //! How are bytes framed? WebSocket, HTTP heads, JSON, signing: sans-IO, both directions. Nothing here opens a socket or reads a
 //! clock.
 
+pub mod json;
 pub mod link;
+pub mod number;
 pub mod retry;
+pub mod sign;
+pub mod text;

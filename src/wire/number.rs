@@ -1,0 +1,148 @@
+//! Decimal text to fixed point eight digits at a step, and back with a fixed number of decimals.
+//!
+//! Exactly [`parse_decimal`] in result, on every input: the fast path takes only the plain shape that venues send
+//! (`digits[.digits]`) and leaves everything else, errors included, to it.
+
+use crate::types::DecimalError;
+use crate::types::decimal::{POW10, parse_decimal};
+
+/// How many of the eight bytes, from the first (lowest) on, are ASCII digits.
+#[inline]
+const fn digits_in(word: u64) -> u32 {
+    let t = word ^ 0x3030_3030_3030_3030;
+    // A byte is a digit when its upper half is now zero and its lower half is at most nine.
+    let not_digit = (((t & 0x7f7f_7f7f_7f7f_7f7f) + 0x7676_7676_7676_7676) | t) & 0x8080_8080_8080_8080;
+    not_digit.trailing_zeros() / 8
+}
+
+/// The value of eight ASCII digits, the first in the lowest byte; zero bytes count as the digit 0.
+#[inline]
+const fn value_of_eight(word: u64) -> u64 {
+    let v = (word & 0x0f0f_0f0f_0f0f_0f0f).wrapping_mul(2_561) >> 8;
+    let v = (v & 0x00ff_00ff_00ff_00ff).wrapping_mul(6_553_601) >> 16;
+    (v & 0x0000_ffff_0000_ffff).wrapping_mul(42_949_672_960_001) >> 32
+}
+
+/// Parses plain decimal text as a count of `10^-decimals`: [`parse_decimal`], faster.
+#[inline]
+pub fn parse(text: &[u8], decimals: u32) -> Result<i64, DecimalError> {
+    match parse_plain(text, decimals) {
+        Some(value) => Ok(value),
+        None => parse_decimal(text, decimals),
+    }
+}
+
+/// Up to eight digits from `at`: their value and how many.
+#[inline]
+fn step(text: &[u8], at: usize) -> (u64, u32) {
+    let word = match text.get(at..at + 8) {
+        Some(eight) => u64::from_le_bytes(eight.try_into().unwrap_or_default()),
+        None => {
+            // The tail: what is missing is filled with zero bytes, which end the digits.
+            let mut word = 0;
+            for &byte in text.get(at..).unwrap_or_default().iter().rev() {
+                word = word << 8 | u64::from(byte);
+            }
+            word
+        }
+    };
+    let count = digits_in(word);
+    if count == 0 { (0, 0) } else { (value_of_eight(word << (64 - 8 * count)), count) }
+}
+
+/// The plain shape with at most sixteen digits before the point and eight behind it; `None` for all else.
+#[inline]
+fn parse_plain(text: &[u8], decimals: u32) -> Option<i64> {
+    let mut cursor = Digits { bytes: text, at: 0 };
+    let value = cursor.decimal(decimals)?;
+    (cursor.at == text.len()).then_some(value)
+}
+
+/// A position in bytes, for readers that take numbers out of the middle of a message.
+#[derive(Clone, Copy, Debug)]
+pub struct Digits<'a> {
+    /// The bytes.
+    pub bytes: &'a [u8],
+    /// Where the next number starts.
+    pub at: usize,
+}
+
+impl Digits<'_> {
+    /// An unsigned integer; `None` without a digit or beyond 64 bits. Leading zeros are taken as the digits they are.
+    #[inline]
+    pub fn uint(&mut self) -> Option<u64> {
+        let (mut value, mut count) = step(self.bytes, self.at);
+        if count == 0 {
+            return None;
+        }
+        self.at += count as usize;
+        while count == 8 {
+            let (more, n) = step(self.bytes, self.at);
+            value = value.checked_mul(POW10[n as usize].unsigned_abs())?.checked_add(more)?;
+            self.at += n as usize;
+            count = n;
+        }
+        Some(value)
+    }
+
+    /// A decimal of the plain shape, as a count of `10^-decimals` (`decimals` is 8 or more); `None` when the shape is not
+    /// plain or the value does not fit. What follows the digits is the caller's to check.
+    #[inline]
+    pub fn decimal(&mut self, decimals: u32) -> Option<i64> {
+        debug_assert!((8..19).contains(&decimals));
+        let whole = i64::try_from(self.uint()?).ok()?.checked_mul(POW10[decimals as usize])?;
+        if self.bytes.get(self.at) != Some(&b'.') {
+            return Some(whole);
+        }
+        let (fraction, count) = step(self.bytes, self.at + 1);
+        self.at += 1 + count as usize;
+        // A ninth digit may follow: then the shape is not the plain one.
+        if count == 8 && self.bytes.get(self.at).is_some_and(u8::is_ascii_digit) {
+            return None;
+        }
+        let scale = POW10[decimals as usize - count as usize];
+        whole.checked_add(i64::try_from(fraction).ok()? * scale)
+    }
+}
+
+/// Longest text that [`render`] writes: 19 digits, a sign and a point.
+pub const RENDER_MAX: usize = 24;
+
+/// Writes `value` (a count of `10^-decimals`, not negative) with exactly `shown` decimals at the start of `out` and returns
+/// the length; `None` when it is negative, off that grid, or does not fit `out`.
+#[inline]
+pub fn render(out: &mut [u8], value: i64, decimals: u32, shown: u32) -> Option<usize> {
+    let value = u64::try_from(value).ok()?;
+    let unit = POW10.get(decimals as usize)?.unsigned_abs();
+    let cut = POW10.get(decimals.checked_sub(shown)? as usize)?.unsigned_abs();
+    if !value.is_multiple_of(cut) {
+        return None;
+    }
+    let (whole, fraction) = (value / unit, value % unit / cut);
+    let mut at = render_uint(out, whole)?;
+    if shown > 0 {
+        let tail = out.get_mut(at..at + 1 + shown as usize)?;
+        tail[0] = b'.';
+        put_digits(&mut tail[1..], fraction);
+        at += 1 + shown as usize;
+    }
+    Some(at)
+}
+
+/// Writes an unsigned integer at the start of `out` and returns its length; `None` when it does not fit.
+#[inline]
+pub fn render_uint(out: &mut [u8], value: u64) -> Option<usize> {
+    let len = value.checked_ilog10().unwrap_or(0) as usize + 1;
+    put_digits(out.get_mut(..len)?, value);
+    Some(len)
+}
+
+/// Fills `out` with the last digits of `value`, leading zeros included.
+#[inline]
+pub fn put_digits(out: &mut [u8], value: u64) {
+    let mut rest = value;
+    for byte in out.iter_mut().rev() {
+        *byte = b'0' + (rest % 10) as u8;
+        rest /= 10;
+    }
+}
