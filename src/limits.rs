@@ -15,6 +15,12 @@ pub const ORDERS_OPEN_MAX: usize = 256;
 /// Slots of the order tables: open orders and those that ended lately, for late messages.
 pub const ORDER_SLOTS: usize = 1_024;
 
+/// Fills remembered for finding doubled ones; a venue repeats a fill within seconds, not within thousands of fills.
+pub const FILLS_REMEMBERED: usize = 4_096;
+/// Intents that one fact may cause: what signal must find room for before it takes a fact, and the bound of orders out per
+/// signal in (R-LIM-6).
+pub const INTENTS_PER_FACT_MAX: usize = 16;
+
 /// Slots of the rings between stages. A REST snapshot of 1,000 levels a side is 500 facts and must fit beside the
 /// live stream.
 pub const LINE_RING_SLOTS: usize = 8_192;
@@ -54,5 +60,6 @@ const _: () = assert!(RETURN_RING_SLOTS <= LINE_RING_RESERVE, "every reply must 
 const _: () =
     assert!(ORDERS_OPEN_MAX * 2 <= ORDER_SLOTS, "a table of open orders must leave room for ended ones");
 const _: () = assert!(ORDER_SLOTS.is_power_of_two(), "order slots are found by masking");
+const _: () = assert!(INTENTS_PER_FACT_MAX < LINE_RING_RESERVE, "a fact and its intents fit together");
 const _: () = assert!(JOURNAL_RING_SLOTS >= LINE_RING_SLOTS, "what the line holds the journal must hold");
 const _: () = assert!(STRATEGIES_MAX < 255, "255 is the operator");

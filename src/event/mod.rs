@@ -8,6 +8,7 @@ pub mod decision;
 pub mod fact;
 pub mod intent;
 pub mod latency;
+pub mod ledger;
 pub mod line;
 pub mod record;
 
@@ -19,5 +20,6 @@ pub use fact::{
 };
 pub use intent::{Action, Intent, OrderSpec};
 pub use latency::{OrderTrace, Sample};
+pub use ledger::{Change, Fill, Ledger, Tracked};
 pub use line::{Item, Slot, Stamps};
 pub use record::Record;

@@ -12,6 +12,7 @@ pub mod price;
 pub mod qty;
 pub mod reason;
 pub mod rules;
+pub mod table;
 pub mod time;
 
 pub use book::{Book, Level};
@@ -25,4 +26,5 @@ pub use price::Price;
 pub use qty::Qty;
 pub use reason::Reason;
 pub use rules::{OrderTerms, RuleContext};
+pub use table::FixedTable;
 pub use time::Now;
