@@ -41,6 +41,13 @@ pub const POLL_BATCH_MAX: usize = 64;
 
 /// Longest WebSocket message that we accept. A 5,000-level depth answer over the WebSocket API is about 400 KiB.
 pub const WS_MESSAGE_BYTES_MAX: usize = 1 << 20;
+/// Bytes of a WebSocket's own messages that may wait to be written: the handshake, logons and subscriptions are a few KiB, a
+/// pong at most 131 bytes.
+pub const WS_TRANSMIT_BYTES_MAX: usize = 64 << 10;
+/// Bytes that a link keeps when the socket is full. Beyond it a write is refused.
+pub const LINK_PENDING_BYTES_MAX: usize = 128 << 10;
+/// Longest body of a REST answer. A full `exchangeInfo` is about 20 MB.
+pub const REST_BODY_BYTES_MAX: usize = 32 << 20;
 /// Longest HTTP response head that a handshake may have.
 pub const HTTP_HEAD_BYTES_MAX: usize = 16 << 10;
 /// Longest request that the gateway encodes (an `order.cancelReplace` is about 900 bytes).
@@ -62,4 +69,8 @@ const _: () =
 const _: () = assert!(ORDER_SLOTS.is_power_of_two(), "order slots are found by masking");
 const _: () = assert!(INTENTS_PER_FACT_MAX < LINE_RING_RESERVE, "a fact and its intents fit together");
 const _: () = assert!(JOURNAL_RING_SLOTS >= LINE_RING_SLOTS, "what the line holds the journal must hold");
+const _: () = assert!(
+    WS_TRANSMIT_BYTES_MAX >= 8 * ORDER_TEXT_BYTES_MAX && LINK_PENDING_BYTES_MAX >= 2 * WS_TRANSMIT_BYTES_MAX,
+    "a batch of cold requests must fit, and a link must be able to keep all that a WebSocket hands it"
+);
 const _: () = assert!(STRATEGIES_MAX < 255, "255 is the operator");

@@ -24,7 +24,7 @@ pub trait Link {
 
     /// Hands all of `bytes` over: either everything is on its way to the socket (the rest, if the socket is full, is kept
     /// and sent by [`Link::drive`]), or `Err` ends the link. Refuses with [`Reason::LineFull`] without ending it when
-    /// an earlier rest is still pending and the bound on it is reached; then nothing of `bytes` was taken.
+    /// it is not open yet, or when the rest would exceed its bound; then nothing of `bytes` was taken.
     fn write(&mut self, bytes: &[u8]) -> Result<(), Reason>;
 
     /// Whether all that was written has left for the socket.
@@ -32,6 +32,11 @@ pub trait Link {
 
     /// Says goodbye as the protocol does, best effort, and closes.
     fn close(&mut self);
+
+    /// In words, why the link closed or last failed to open: place, value, remedy. For the log; cold.
+    fn last_error(&self) -> Option<&str> {
+        None
+    }
 }
 
 /// Opens links. What an endpoint's address is, only `run` and the connector know.
@@ -58,5 +63,8 @@ impl<L: Link + ?Sized> Link for Box<L> {
     }
     fn close(&mut self) {
         (**self).close();
+    }
+    fn last_error(&self) -> Option<&str> {
+        (**self).last_error()
     }
 }
