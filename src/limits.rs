@@ -29,6 +29,10 @@ pub const LINE_RING_SLOTS: usize = 8_192;
 pub const LINE_RING_RESERVE: usize = 1_024;
 /// Slots of a stage's journal ring: a whole stalled disk second at 10,000 records a second.
 pub const JOURNAL_RING_SLOTS: usize = 16_384;
+/// Longest journal record: a session header holds a whole configuration as escaped JSON text.
+pub const JOURNAL_RECORD_BYTES_MAX: usize = 8 << 20;
+/// Control records that wait for the journal's thread at once.
+pub const JOURNAL_CONTROL_SLOTS: usize = 64;
 /// Slots of the one return ring, gateway to feed.
 pub const RETURN_RING_SLOTS: usize = 1_024;
 /// Slots of the command ring, control to feed.
@@ -68,6 +72,10 @@ const _: () =
     assert!(ORDERS_OPEN_MAX * 2 <= ORDER_SLOTS, "a table of open orders must leave room for ended ones");
 const _: () = assert!(ORDER_SLOTS.is_power_of_two(), "order slots are found by masking");
 const _: () = assert!(INTENTS_PER_FACT_MAX < LINE_RING_RESERVE, "a fact and its intents fit together");
+const _: () = assert!(
+    CONFIG_BYTES_MAX * 6 < JOURNAL_RECORD_BYTES_MAX,
+    "a configuration must fit, even if every byte is escaped"
+);
 const _: () = assert!(JOURNAL_RING_SLOTS >= LINE_RING_SLOTS, "what the line holds the journal must hold");
 const _: () = assert!(
     WS_TRANSMIT_BYTES_MAX >= 8 * ORDER_TEXT_BYTES_MAX && LINK_PENDING_BYTES_MAX >= 2 * WS_TRANSMIT_BYTES_MAX,

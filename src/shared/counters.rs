@@ -68,6 +68,12 @@ counters! {
     JournalDurable => "journal_durable_seq", "number of the last durable record";
     /// Journal: 1 once it failed.
     JournalFailed => "journal_failed", "1 once the journal can't be written";
+    /// Journal: group commits.
+    JournalCommits => "journal_commits_total", "group commits, each one fdatasync";
+    /// Journal: times a stage found its ring full.
+    JournalRingFull => "journal_ring_full_total", "times that a stage found its journal ring full";
+    /// Journal: records drained and thrown away after it failed.
+    JournalDiscarded => "journal_discarded_total", "records thrown away after the journal failed";
     /// Latency samples lost to a full ring.
     LatencyDropped => "latency_samples_dropped_total", "latency samples lost to a full ring";
 }
