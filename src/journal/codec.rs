@@ -63,7 +63,7 @@ wire_enum!(SentKind, "request kind" {
 });
 wire_enum!(NoteKind, "note kind" {
     0 = HaltSeen "HALT_SEEN", 1 = LeaseExpired "LEASE_EXPIRED", 2 = Paced "PACED", 3 = NothingOpen "NOTHING_OPEN",
-    4 = Withheld "WITHHELD",
+    4 = Withheld "WITHHELD", 5 = Unjournaled "UNJOURNALED",
 });
 wire_enum!(ReplyKind, "reply kind" {
     0 = Sent "SENT", 1 = NotSent "NOT_SENT", 2 = Accepted "ACCEPTED", 3 = Rejected "REJECTED", 4 = Unknown "UNKNOWN",
