@@ -5,3 +5,4 @@
 
 pub mod placement;
 pub mod plan;
+pub mod rest_worker;
