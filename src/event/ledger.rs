@@ -14,10 +14,11 @@
 use crate::event::{OrderSpec, OrderUpdate, Reply, ReplyKind};
 use crate::limits::{FILLS_REMEMBERED, ORDER_SLOTS, ORDERS_OPEN_MAX};
 use crate::types::order::{OrderEvent, Transition, remaining};
+use crate::types::position::PositionOverflow;
 use crate::types::table::RecentSet;
 use crate::types::{
-    AssetId, ClientOrderId, FixedTable, InstrumentId, OrderState, Price, Qty, Side, StrategyId, TradeId,
-    VenueOrderId,
+    AssetId, Cash, ClientOrderId, FixedTable, Instrument, InstrumentId, OrderState, Position, Price, Qty,
+    Side, StrategyId, TradeId, VenueOrderId,
 };
 
 /// One order of ours, with what its keeper needs beside it.
@@ -73,6 +74,27 @@ pub struct Fill {
     pub fee: Qty,
     /// Asset of the fee.
     pub fee_asset: AssetId,
+}
+
+impl Fill {
+    /// Books the fill and its fee. A fee in the base asset takes from what is held: it is booked as sold at the fill's price
+    /// and paid away, so that a position is never more than what can be sold (a venue takes the fee of a buy out of what
+    /// was bought). A fee in a third asset is not money of this position.
+    pub fn book(&self, position: &mut Position, instrument: &Instrument) -> Result<(), PositionOverflow> {
+        if !self.qty.is_zero() {
+            position.fill(self.side, self.price, self.qty)?;
+        }
+        let mut paid = Cash::ZERO;
+        if self.fee_asset == instrument.base && !self.fee.is_zero() {
+            position.fill(Side::Sell, self.price, self.fee)?;
+            position.fills -= 1; // a fee is no fill
+            paid = Cash::notional_for_limit(self.price, self.fee).ok_or(PositionOverflow)?;
+        } else if self.fee_asset == instrument.quote {
+            paid = Cash::from_units(self.fee.units());
+        }
+        position.fees = position.fees.checked_add(paid).ok_or(PositionOverflow)?;
+        Ok(())
+    }
 }
 
 /// What a fact changed.

@@ -1,15 +1,32 @@
 //! Stage 3, the only maker of [`Approved`] orders: a table of short pure checks over a fold of the facts.
 //!
-//! Exposure is reserved when an order is approved and released only by a fact. Cancels always pass.
+//! [`Risk`] is the stage without its rings: benches, replays and backtests call it as the [`Stage`] does. It decides only
+//! on facts, on its own approvals and on the halt state that it is given. Exposure is reserved when an order is approved
+//! and released only by a fact. Cancels always pass: not the kill switch, no limit and not even a full journal ring holds
+//! one back, because a cancel can only take risk away.
+//!
+//! The limits read money in one currency: a session's instruments share their quote asset, or there is no session.
 
 mod approved;
+mod checks;
+mod config;
 mod kill;
+mod stage;
+mod state;
+mod throttle;
 
-use crate::event::{Fact, Order, Stamps};
-use crate::types::Reason;
+use crate::event::{Action, Decision, Fact, Intent, Order, OrderSpec, Stamps, Verdict};
+use crate::shared::HaltView;
+use crate::types::{Cash, ClientOrderId, InstrumentId, InstrumentTable, OrderState, Position, Qty, Reason};
+
+use checks::{Case, order_of};
+use state::State;
 
 pub use approved::Approved;
+pub use checks::{CHECKS, Check};
+pub use config::{RiskConfig, RiskConfigError};
 pub use kill::{KillSource, PageSource, RecordedSource, halt_allows};
+pub use stage::{Ports, Stage};
 
 /// What risk hands to the gateway, in the order of the line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,3 +55,134 @@ pub enum Output {
 }
 
 const _: () = assert!(size_of::<Output>() <= 128, "two cache lines");
+
+/// Everything that risk knows, and its judgement.
+#[derive(Clone, Debug)]
+pub struct Risk {
+    state: State,
+}
+
+impl Risk {
+    /// Over the instruments of a session; orders may be entered on those in `allowed`.
+    pub fn new(
+        config: &RiskConfig,
+        table: &InstrumentTable,
+        allowed: &[InstrumentId],
+    ) -> Result<Self, RiskConfigError> {
+        State::new(config, table, allowed).map(|state| Self { state })
+    }
+
+    /// Puts back a position that the journal of an earlier session gave. Before the first fact.
+    pub fn restore_position(&mut self, instrument: InstrumentId, position: Position) {
+        self.state.restore(instrument, position);
+    }
+
+    /// Folds a fact.
+    #[inline]
+    pub fn on_fact(&mut self, fact: &Fact) {
+        self.state.on_fact(fact);
+    }
+
+    /// Judges an intent and, if it may leave, books it. `record` puts the decision into the journal ring and says whether it
+    /// did: an order whose decision can't be journaled is refused (R-HOT-8); a cancel passes all the same.
+    pub fn decide(
+        &mut self,
+        intent: &Intent,
+        halt: HaltView,
+        record: &mut impl FnMut(&Decision) -> bool,
+    ) -> Result<Approved<Order>, Reason> {
+        let spec = match &intent.action {
+            Action::Place(spec) | Action::Replace { spec, .. } => Some(spec),
+            Action::Cancel { .. } | Action::CancelAll => None,
+        };
+        let verdict = match spec {
+            Some(spec) => self.judge(intent, spec, halt),
+            None => judge_cancel(intent),
+        };
+        let added = verdict.unwrap_or_default();
+        let decision = Decision {
+            client: intent.client,
+            cause_seq: intent.cause_seq,
+            verdict: if verdict.is_ok() { Verdict::Approved } else { Verdict::Refused },
+            reason: verdict.err().unwrap_or_default(),
+            halt_level: halt.level as u8,
+            lease_valid: halt.lease_valid,
+            instrument: intent.instrument,
+            exposure: self.state.exposure().checked_add(added).unwrap_or(Cash::MAX),
+        };
+        let recorded = record(&decision);
+        verdict?;
+        if let Some(spec) = spec {
+            if !recorded {
+                return Err(Reason::JournalFull);
+            }
+            self.state.approve(intent, spec);
+        }
+        self.state.bucket.take(self.state.now_ns);
+        Ok(Approved::new(order_of(intent)))
+    }
+
+    /// What the order adds to the exposure, or the first reason against it.
+    #[inline]
+    fn judge(&self, intent: &Intent, spec: &OrderSpec, halt: HaltView) -> Result<Cash, Reason> {
+        let case = self.case(intent, spec, halt)?;
+        for check in CHECKS {
+            if check.binds_exits || !intent.reduce_only {
+                (check.run)(&case)?;
+            }
+        }
+        Ok(if intent.reduce_only { Cash::ZERO } else { case.value })
+    }
+
+    #[inline]
+    fn case<'a>(
+        &'a self,
+        intent: &'a Intent,
+        spec: &'a OrderSpec,
+        halt: HaltView,
+    ) -> Result<Case<'a>, Reason> {
+        let slot = self.state.slots.get(intent.instrument.index()).ok_or(Reason::UnknownInstrument)?;
+        let value = Cash::notional_for_limit(slot.value_price(spec), spec.qty).ok_or(Reason::Overflow)?;
+        Ok(Case { state: &self.state, slot, intent, spec, halt, value })
+    }
+
+    /// Runs one check alone; for benches and for asking why.
+    pub fn run_check(&self, check: &Check, intent: &Intent, halt: HaltView) -> Result<(), Reason> {
+        match &intent.action {
+            Action::Place(spec) | Action::Replace { spec, .. } => {
+                (check.run)(&self.case(intent, spec, halt)?)
+            }
+            Action::Cancel { .. } | Action::CancelAll => judge_cancel(intent).map(|_| ()),
+        }
+    }
+
+    /// The total exposure: holdings and every order that may still be filled.
+    pub fn exposure(&self) -> Cash {
+        self.state.exposure()
+    }
+    /// The position on an instrument.
+    pub fn position(&self, instrument: InstrumentId) -> Position {
+        self.state.slots.get(instrument.index()).map(|s| s.position).unwrap_or_default()
+    }
+    /// Why no order may be entered on an instrument, if it is frozen.
+    pub fn frozen(&self, instrument: InstrumentId) -> Option<Reason> {
+        let slot = self.state.slots.get(instrument.index())?;
+        slot.frozen.or((slot.unknown > 0).then_some(Reason::InstrumentFrozen))
+    }
+    /// Orders that may be open.
+    pub const fn open_orders(&self) -> usize {
+        self.state.ledger.open_len()
+    }
+    /// Where an order stands and how much of it is filled.
+    pub fn order(&self, client: ClientOrderId) -> Option<(OrderState, Qty)> {
+        self.state.ledger.get(client).map(|order| (order.state, order.filled))
+    }
+}
+
+/// Cancels always pass, unless they name nothing: even the cancel of an order that we do not know may find one.
+const fn judge_cancel(intent: &Intent) -> Result<Cash, Reason> {
+    match intent.action {
+        Action::Cancel { target: ClientOrderId::NONE } => Err(Reason::UnknownOrder),
+        _ => Ok(Cash::ZERO),
+    }
+}

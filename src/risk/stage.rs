@@ -1,0 +1,137 @@
+//! The third agent of the line: takes facts and intents in order, judges, journals, hands on.
+
+use std::sync::Arc;
+
+use crate::agent::ring::{Consumer, Producer};
+use crate::agent::{Agent, Clock};
+use crate::event::{Body, Fact, Intent, Item, Record, Sample, Slot, Stamps};
+use crate::limits::POLL_BATCH_MAX;
+use crate::shared::latency::Metric;
+use crate::shared::{Counter, Counters};
+use crate::types::{Now, Reason};
+
+use super::checks::order_of;
+use super::{KillSource, Output, Risk};
+
+/// What the stage is wired to.
+pub struct Ports<K> {
+    /// From signal.
+    pub input: Consumer<Slot<Item>>,
+    /// To the gateway.
+    pub output: Producer<Output>,
+    /// To the journal.
+    pub journal: Producer<Record>,
+    /// Latency samples, if anyone wants them.
+    pub latency: Option<Producer<Sample>>,
+    /// Where the halt state is read.
+    pub kill: K,
+    /// Trips the kill page: the journal ring was full.
+    pub trip: Box<dyn FnMut(Reason) + Send>,
+    /// Counts.
+    pub counters: Arc<Counters>,
+    /// For measuring.
+    pub clock: Clock,
+    /// Whether market data goes on to the gateway's ring, for a fill model behind it.
+    pub forward_market: bool,
+}
+
+impl<K> core::fmt::Debug for Ports<K> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Ports").field("forward_market", &self.forward_market).finish_non_exhaustive()
+    }
+}
+
+/// The stage.
+#[derive(Debug)]
+pub struct Stage<K> {
+    risk: Risk,
+    ports: Ports<K>,
+}
+
+impl<K: KillSource> Stage<K> {
+    /// A stage around what risk knows so far.
+    pub const fn new(risk: Risk, ports: Ports<K>) -> Self {
+        Self { risk, ports }
+    }
+    /// What risk knows.
+    pub const fn risk(&self) -> &Risk {
+        &self.risk
+    }
+
+    fn on_fact(&mut self, fact: &Fact) {
+        self.risk.on_fact(fact);
+        let market = matches!(
+            fact.body,
+            Body::Quote(_) | Body::Trade(_) | Body::Depth(_) | Body::BookStatus(_) | Body::Bar(_)
+        );
+        if !market || self.ports.forward_market {
+            self.hand_on(Output::Fact(*fact));
+        }
+    }
+
+    fn on_intent(&mut self, intent: &Intent, stamps: Stamps, now: Now) {
+        let halt = self.ports.kill.view(intent.client, now);
+        let journal = &mut self.ports.journal;
+        let mut recorded = true;
+        let verdict = self.risk.decide(intent, halt, &mut |decision| {
+            recorded = journal.push(Record::Decision(*decision)).is_ok();
+            recorded
+        });
+        if !recorded {
+            // No order leaves without its record, and an engine that can't keep records must not trade.
+            (self.ports.trip)(Reason::JournalFailed);
+        }
+        match verdict {
+            Ok(order) => {
+                let risk_ticks = self.measure(stamps);
+                self.ports.counters.add(Counter::RiskApproved, 1);
+                self.hand_on(Output::Approved { order, stamps, risk_ticks });
+            }
+            Err(reason) => {
+                self.ports.counters.add(Counter::RiskRefused, 1);
+                self.ports.counters.refuse(reason);
+                self.hand_on(Output::Refused { order: order_of(intent), reason });
+            }
+        }
+    }
+
+    /// Ticks from the read to here; samples the part that was risk's.
+    fn measure(&mut self, stamps: Stamps) -> u32 {
+        if stamps.read == 0 {
+            return 0;
+        }
+        let risk_ticks = stamps.since_read(self.ports.clock.ticks());
+        if let Some(latency) = &mut self.ports.latency {
+            let ticks = risk_ticks.saturating_sub(stamps.signal);
+            if latency.push(Sample { metric: Metric::Risk as u16, ticks }).is_err() {
+                self.ports.counters.add(Counter::LatencyDropped, 1);
+            }
+        }
+        risk_ticks
+    }
+
+    fn hand_on(&mut self, output: Output) {
+        let handed = self.ports.output.push(output);
+        debug_assert!(handed.is_ok(), "room was seen before the item was taken");
+    }
+}
+
+impl<K: KillSource> Agent for Stage<K> {
+    fn name(&self) -> &'static str {
+        "risk"
+    }
+
+    fn poll(&mut self, now: Now) -> usize {
+        let mut done = 0;
+        // Each item gives at most one output: without room for it the item stays where it is.
+        while done < POLL_BATCH_MAX && self.ports.output.slots() > 0 {
+            let Ok(slot) = self.ports.input.pop() else { break };
+            match &slot.item {
+                Item::Fact(fact) => self.on_fact(fact),
+                Item::Intent(intent) => self.on_intent(intent, slot.stamps, now),
+            }
+            done += 1;
+        }
+        done
+    }
+}
