@@ -1,6 +1,9 @@
 //! The integration tests: one binary, one module for each question. Tests that need real recordings look in `../shared/data`
 //! beside the project and say "skipped: no recordings" where it is absent.
 #![expect(clippy::print_stdout, reason = "tests say why they skip and which seed they use")]
+#![expect(clippy::unwrap_used, reason = "a helper of tests may panic as the tests themselves do")]
 
+mod net;
 mod plan;
 mod support;
+mod ws;

@@ -168,9 +168,10 @@ impl WsClient {
         (self.random.next() >> 32) as u32
     }
 
-    /// Queues a text message: for the cold ones (logon, subscriptions). Orders are framed in place instead.
+    /// Queues a text message: for the cold ones (logon, subscriptions). Orders are framed in place instead. A refusal
+    /// does not end the connection.
     pub fn send_text(&mut self, text: &[u8]) -> Result<(), WsError> {
-        self.queue(Opcode::Text, text)
+        self.queue_ours(Opcode::Text, text)
     }
 
     /// Queues a ping.
@@ -178,7 +179,7 @@ impl WsClient {
     /// # Panics
     /// When `payload` is over [`super::CONTROL_BYTES_MAX`] bytes.
     pub fn send_ping(&mut self, payload: &[u8]) -> Result<(), WsError> {
-        self.queue(Opcode::Ping, payload)
+        self.queue_ours(Opcode::Ping, payload)
     }
 
     /// Queues an unsolicited pong.
@@ -186,7 +187,7 @@ impl WsClient {
     /// # Panics
     /// When `payload` is over [`super::CONTROL_BYTES_MAX`] bytes.
     pub fn send_pong(&mut self, payload: &[u8]) -> Result<(), WsError> {
-        self.queue(Opcode::Pong, payload)
+        self.queue_ours(Opcode::Pong, payload)
     }
 
     /// Queues our close, once. Messages that the peer sent before its answer still come out of [`WsClient::poll`]: they may
@@ -295,6 +296,11 @@ impl WsClient {
             }
             _ => Ok(Step::Pong),
         }
+    }
+
+    fn queue_ours(&mut self, opcode: Opcode, payload: &[u8]) -> Result<(), WsError> {
+        // Before the answer to the handshake nothing may follow the request; after a close, nothing at all.
+        if self.is_open() { self.queue(opcode, payload) } else { Err(WsError::NotOpen) }
     }
 
     fn queue(&mut self, opcode: Opcode, payload: &[u8]) -> Result<(), WsError> {

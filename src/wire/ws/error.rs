@@ -57,7 +57,7 @@ impl Misbehaviour {
     }
 }
 
-/// Why a WebSocket ended. Terminal: the connection must be dropped.
+/// Why a WebSocket ended, or refuses to send. From [`super::WsClient::poll`] it is final: the connection must be dropped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum WsError {
     /// The server answered the handshake with another status than 101.
@@ -88,6 +88,9 @@ pub enum WsError {
         /// The bound.
         bytes_max: usize,
     },
+    /// Ours: something was to be sent before the handshake was done or after a close.
+    #[error("the WebSocket is not open")]
+    NotOpen,
 }
 
 impl WsError {
@@ -99,6 +102,7 @@ impl WsError {
             Self::HandshakeRefused { .. } => Reason::Refused,
             Self::PeerMisbehaved(_) | Self::TooLarge { .. } | Self::HeadTooLarge => Reason::Malformed,
             Self::TransmitFull { .. } => Reason::LineFull,
+            Self::NotOpen => Reason::SessionDown,
         }
     }
 
@@ -108,6 +112,7 @@ impl WsError {
             Self::HandshakeRefused { .. }
             | Self::HeadTooLarge
             | Self::TransmitFull { .. }
+            | Self::NotOpen
             | Self::PeerMisbehaved(
                 Misbehaviour::BadHead
                 | Misbehaviour::NotUpgraded
