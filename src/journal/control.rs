@@ -146,8 +146,8 @@ impl ControlHandle {
 #[derive(Debug, Default)]
 pub struct Health {
     failed: AtomicBool,
-    /// When the disk call under way began; 0 = none.
-    disk_since_mono_ns: AtomicI64,
+    /// When the poll under way began; 0 = none. A poll takes longer than milliseconds only in disk calls.
+    busy_since_mono_ns: AtomicI64,
     /// Fullest ring at the last poll, percent.
     fill_percent: AtomicU64,
     /// A stage found its ring full.
@@ -155,17 +155,17 @@ pub struct Health {
 }
 
 impl Health {
-    /// Whether the journal works and has not been in one disk call for longer than `stall_ns`.
+    /// Whether the journal works and has not waited for the disk for longer than `stall_ns`.
     pub fn is_healthy(&self, now: Now, stall_ns: i64) -> bool {
-        !self.is_failed() && self.disk_busy_ns(now) < stall_ns && !self.ring_full.load(Ordering::Acquire)
+        !self.is_failed() && self.busy_ns(now) < stall_ns && !self.ring_full.load(Ordering::Acquire)
     }
     /// Whether it failed for good.
     pub fn is_failed(&self) -> bool {
         self.failed.load(Ordering::Acquire) // pairs with `set_failed`: the failure's counters are seen with it
     }
-    /// For how long it has been in one disk call.
-    pub fn disk_busy_ns(&self, now: Now) -> i64 {
-        match self.disk_since_mono_ns.load(Ordering::Acquire) {
+    /// For how long it has been in one poll, which only the disk can make long.
+    pub fn busy_ns(&self, now: Now) -> i64 {
+        match self.busy_since_mono_ns.load(Ordering::Acquire) {
             0 => 0,
             since => (now.mono_ns - since).max(0),
         }
@@ -186,8 +186,8 @@ impl Health {
     pub(crate) fn set_failed(&self) {
         self.failed.store(true, Ordering::Release);
     }
-    pub(crate) fn set_disk_since(&self, mono_ns: i64) {
-        self.disk_since_mono_ns.store(mono_ns, Ordering::Release);
+    pub(crate) fn set_busy_since(&self, mono_ns: i64) {
+        self.busy_since_mono_ns.store(mono_ns, Ordering::Release);
     }
     pub(crate) fn set_fill_percent(&self, percent: u64) {
         self.fill_percent.store(percent, Ordering::Relaxed);

@@ -73,6 +73,7 @@ pub struct Log {
     /// Bytes written but not yet synced are in the file.
     written_unsynced: bool,
     failed: Option<String>,
+    bytes_framed: u64,
 }
 
 impl std::fmt::Debug for Log {
@@ -136,6 +137,7 @@ impl Log {
             durable_seq: tail.next_seq - 1,
             written_unsynced: false,
             failed: None,
+            bytes_framed: 0,
         };
         Ok((log, tail.recovered))
     }
@@ -151,6 +153,10 @@ impl Log {
     /// Hash of the last record.
     pub const fn last_hash(&self) -> Hash {
         self.last_hash
+    }
+    /// Bytes of records framed since it was opened.
+    pub const fn bytes_framed(&self) -> u64 {
+        self.bytes_framed
     }
     /// Bytes that are not durable yet, roughly: what a commit would be for.
     pub const fn uncommitted(&self) -> usize {
@@ -205,6 +211,7 @@ impl Log {
         self.link = link;
         self.last_hash = link;
         self.next_seq += 1;
+        self.bytes_framed += bytes as u64;
         if self.buffer.len() >= BUFFER_BYTES {
             self.write_out()?;
         }

@@ -135,8 +135,6 @@ impl Writer {
             log.append(&Entry::Recovered(cut.clone()), now)?;
         }
         let durable = log.commit()?;
-        parts.counters.set(Counter::JournalRecords, log.last_seq());
-        parts.counters.set(Counter::JournalDurable, durable);
         let health = Arc::new(Health::default());
         let (handle, requests) = ControlHandle::new(JOURNAL_CONTROL_SLOTS, Arc::clone(&health));
         let writer = Self {
@@ -155,6 +153,7 @@ impl Writer {
             discarded: 0,
             recovered,
         };
+        writer.publish(durable);
         Ok((writer, handle))
     }
 
@@ -255,7 +254,10 @@ impl Writer {
                     Ok(seq) => seq,
                     Err(e) => {
                         answer(&request.answer, Err(AppendError::Failed { why: e.to_string() }));
-                        self.fail(e, now);
+                        // A record that can't be framed is its sender's mistake; a disk that failed is everyone's.
+                        if self.log.failure().is_some() {
+                            self.fail(e, now);
+                        }
                         continue;
                     }
                 },
@@ -272,15 +274,11 @@ impl Writer {
     }
 
     fn commit(&mut self, now: Now) {
-        self.health.set_disk_since(now.mono_ns.max(1));
-        let committed = self.log.commit();
-        self.health.set_disk_since(0);
-        match committed {
+        match self.log.commit() {
             Ok(durable) => {
                 self.uncommitted_since_ns = None;
                 self.parts.counters.add(Counter::JournalCommits, 1);
-                self.parts.counters.set(Counter::JournalRecords, self.log.last_seq());
-                self.parts.counters.set(Counter::JournalDurable, durable);
+                self.publish(durable);
                 let head = Head { seq: durable, hash: self.log.last_hash() };
                 for (seq, waiting) in self.waiting.drain(..) {
                     answer(&waiting, Ok(Appended { seq, head }));
@@ -288,6 +286,13 @@ impl Writer {
             }
             Err(e) => self.fail(e, now),
         }
+    }
+
+    fn publish(&self, durable: u64) {
+        let records = self.log.last_seq() + 1 - self.session_seq0;
+        self.parts.counters.set(Counter::JournalRecords, records);
+        self.parts.counters.set(Counter::JournalBytes, self.log.bytes_framed());
+        self.parts.counters.set(Counter::JournalDurable, durable);
     }
 
     /// For good: the kill switch is tripped first, then everyone is told.
@@ -334,10 +339,13 @@ impl Agent for Writer {
     }
 
     fn poll(&mut self, now: Now) -> usize {
+        // Framing, too, may wait for the disk: a full buffer is written out, a full segment is rotated.
+        self.health.set_busy_since(now.mono_ns.max(1));
         let work = self.drain(now) + self.take_requests(now);
         if self.failed.is_none() && self.is_commit_due(now) {
             self.commit(now);
         }
+        self.health.set_busy_since(0);
         if self.failed.is_some() {
             self.parts.counters.set(Counter::JournalDiscarded, self.discarded);
         }
