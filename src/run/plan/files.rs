@@ -118,7 +118,7 @@ fn malformed(path: &Path, text: &str, error: &toml::de::Error) -> ConfigError {
 }
 
 /// Sections whose keys are not ours to know: a strategy declares its own parameters, a model its own assets.
-const FREE_FORM: &[&str] = &["strategy.params", "paper.balances"];
+const FREE_FORM: &[&str] = &["strategy.params", "paper.balances", "risk.order_qty_max"];
 
 fn check_keys(
     path: &Path,
@@ -262,6 +262,9 @@ fn check_sense(plan: &Plan) -> Result<(), ConfigError> {
         if let Some(foreign) = strategy.symbols.iter().find(|s| !plan.venue.symbols.contains(s)) {
             return wrong(format!("strategy {}: symbol {foreign:?} is not in venue.symbols", strategy.name));
         }
+    }
+    if let Err(error) = plan.risk.check() {
+        return wrong(error.to_string());
     }
     if plan.paper.latency_min_us > plan.paper.latency_max_us {
         return wrong(format!(

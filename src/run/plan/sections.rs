@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::agent::IdleStrategy;
+use crate::risk::RiskConfig;
 
 /// Which edges stand at the two ends of the line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -40,6 +41,8 @@ pub struct Plan {
     pub placement: PlacementSection,
     /// Market data: staleness, retries.
     pub feed: FeedSection,
+    /// Our own limits.
+    pub risk: RiskConfig,
     /// Orders: deadlines, pacing.
     pub gateway: GatewaySection,
     /// The record of everything.
@@ -238,6 +241,7 @@ impl Default for Plan {
             venue: VenueSection::default(),
             placement: PlacementSection::default(),
             feed: FeedSection::default(),
+            risk: RiskConfig::default(),
             gateway: GatewaySection::default(),
             journal: JournalSection::default(),
             kill: KillSection::default(),
