@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a helper of tests may panic as the tests themselves do")]
 
 mod net;
+mod flow;
 mod plan;
 mod support;
 mod ws;

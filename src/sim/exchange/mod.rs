@@ -324,7 +324,7 @@ impl Exchange {
     }
 
     /// Puts a made-up trade of the past on the tape (klines, ticker, public trades), so that a venue that just opened has a
-    /// history. Touches no book and no account. Refused (`false`) once time has passed it.
+    /// history. Touches no book and no account. Refused (`false`) when the tape has later trades.
     pub fn seed_trade(
         &mut self,
         symbol: SymbolId,
@@ -332,10 +332,10 @@ impl Exchange {
         taker: Side,
         time_ns: i64,
     ) -> bool {
-        if time_ns < self.now_ns {
+        let market = self.market_mut(symbol);
+        if time_ns < market.tape.last_trade_ns() {
             return false;
         }
-        let market = self.market_mut(symbol);
         let taker_order = market.next_order_id();
         let trade = PublicTrade {
             symbol,

@@ -295,6 +295,10 @@ impl Tape {
         self.last
     }
 
+    pub(super) fn last_trade_ns(&self) -> i64 {
+        self.trades.back().map_or(i64::MIN, |trade| trade.time_ns)
+    }
+
     fn series(&self, interval: Interval) -> &Series {
         self.series
             .iter()
