@@ -123,6 +123,10 @@ pub(super) fn explain(error: &rustls::Error) -> String {
                 "its certificate is signed by an authority that is not trusted here: for an embedded or private venue give \
                  its CA file; for a public venue something stands between you and it"
             }
+            CertificateError::BadSignature => {
+                "its certificate names an authority that is trusted here but was not signed by it: is the CA file from an \
+                 earlier start of the venue?"
+            }
             CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
                 "its certificate is for another name: check the host in the address"
             }
