@@ -1,1 +1,23 @@
-//! Room `ops`.
+//! The cold path: what watches the engine, speaks with its operators and leaves traces for people. Nothing here is on the
+//! way of an order; what it must reach at once (the kill page) it reaches without asking a hot thread.
+//!
+//! - [`control`]: the control thread. Renews the lease, watches stages, kill file and clock, serves the sockets.
+//! - [`client`]: the other end of the sockets: what `interlock kill` and `interlock status` do.
+//! - [`halt`]: what `interlock-halt` does, without the engine.
+//! - [`watch`]: the journal's records folded into what a person looks at; [`latency`]: stamps into histograms.
+//! - [`events`], [`marker`], [`lock`], [`paths`]: the files in the data directory.
+
+pub mod client;
+pub mod control;
+pub mod events;
+pub mod files;
+// halt
+pub mod health;
+pub mod latency;
+pub mod lock;
+pub mod marker;
+pub mod paths;
+pub mod protocol;
+pub mod socket;
+pub mod status;
+pub mod watch;

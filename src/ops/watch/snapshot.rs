@@ -1,0 +1,180 @@
+//! One look at the engine. The field names are those of `interlock status -o json`: they are stable, and new ones are only
+//! added.
+
+use serde::{Deserialize, Serialize};
+
+use crate::types::{Cash, Price, Qty};
+
+/// One look.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Snapshot {
+    /// Number of the last journal record in it.
+    pub journal_seq: u64,
+    /// Number of the last fact in it.
+    pub fact_seq: u64,
+    /// Time of the last fact, nanoseconds since the epoch.
+    pub fact_ns: i64,
+    /// Time of the last fact about the market; 0 for none.
+    pub market_ns: i64,
+    /// The venue's clock minus ours, nanoseconds; absent until measured.
+    pub clock_offset_ns: Option<i64>,
+    /// Total exposure after risk's last decision.
+    pub exposure: Cash,
+    /// Connections.
+    pub links: Vec<LinkLine>,
+    /// Instruments.
+    pub instruments: Vec<InstrumentLine>,
+    /// Orders that may be open.
+    pub orders: Vec<OrderLine>,
+    /// Balances, as the venue last reported them.
+    pub balances: Vec<BalanceLine>,
+    /// By strategy.
+    pub strategies: Vec<StrategyLine>,
+    /// Refusals and withheld orders by reason.
+    pub refusals: Vec<RefusalLine>,
+    /// Counts.
+    pub totals: Totals,
+}
+
+/// A connection.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LinkLine {
+    /// `market`, `account` or `orders`.
+    pub link: String,
+    /// Whether it is usable.
+    pub up: bool,
+    /// Why not.
+    pub reason: String,
+    /// Attempts since it was last up.
+    pub attempts: u32,
+    /// Since when, nanoseconds since the epoch.
+    pub since_ns: i64,
+}
+
+/// An instrument.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InstrumentLine {
+    /// The venue's symbol.
+    pub symbol: String,
+    /// Best bid.
+    pub bid: Option<Price>,
+    /// Quantity there.
+    pub bid_qty: Option<Qty>,
+    /// Best ask.
+    pub ask: Option<Price>,
+    /// Quantity there.
+    pub ask_qty: Option<Qty>,
+    /// Last traded price.
+    pub last: Option<Price>,
+    /// Whether decisions may rest on the book.
+    pub book_valid: bool,
+    /// Why not.
+    pub book_reason: String,
+    /// Time of the last market fact; 0 for none.
+    pub market_ns: i64,
+    /// Position: the sum of our fills in this session.
+    pub position: Qty,
+    /// Average price of the open quantity.
+    pub average_price: Option<Price>,
+    /// Realised profit before fees, in the quote currency.
+    pub realised: Cash,
+    /// Unrealised profit at the middle of the book, in the quote currency; absent without a quote.
+    pub unrealised: Option<Cash>,
+    /// Fees paid in the quote currency, or in the base currency at the fill's price.
+    pub fees: Cash,
+    /// Fills whose fee was in a third asset and is not in `fees`.
+    pub fees_elsewhere: u64,
+    /// Fills.
+    pub fills: u64,
+    /// Orders that may be open.
+    pub working: u64,
+}
+
+/// An order that may be open.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OrderLine {
+    /// Our id.
+    pub client_id: String,
+    /// The venue's id; 0 while unknown.
+    pub venue_id: u64,
+    /// The venue's symbol.
+    pub symbol: String,
+    /// The strategy's name.
+    pub strategy: String,
+    /// `BUY` or `SELL`.
+    pub side: String,
+    /// Price.
+    pub price: Price,
+    /// Quantity.
+    pub qty: Qty,
+    /// Filled so far.
+    pub filled: Qty,
+    /// Where it stands.
+    pub state: String,
+    /// Time of the last word on it, nanoseconds since the epoch.
+    pub updated_ns: i64,
+}
+
+/// A balance.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BalanceLine {
+    /// The asset.
+    pub asset: String,
+    /// Free.
+    pub free: Qty,
+    /// Locked by open orders.
+    pub locked: Qty,
+}
+
+/// A strategy.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StrategyLine {
+    /// Its name.
+    pub strategy: String,
+    /// Intents raised.
+    pub intents: u64,
+    /// Approved by risk.
+    pub approved: u64,
+    /// Refused by risk.
+    pub refused: u64,
+    /// Fills.
+    pub fills: u64,
+}
+
+/// Refusals for one reason.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RefusalLine {
+    /// Its name.
+    pub reason: String,
+    /// How often risk refused for it.
+    pub refused: u64,
+    /// How often the gateway held an approved order back for it.
+    pub withheld: u64,
+}
+
+/// Counts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Totals {
+    /// Intents.
+    pub intents: u64,
+    /// Approved orders and cancels.
+    pub approved: u64,
+    /// Refused.
+    pub refused: u64,
+    /// Orders and replaces sent.
+    pub orders_sent: u64,
+    /// Cancels sent.
+    pub cancels_sent: u64,
+    /// Accepted by the venue.
+    pub accepted: u64,
+    /// Refused by the venue.
+    pub rejected: u64,
+    /// Outcomes that became unknown.
+    pub unknown: u64,
+    /// Fills.
+    pub fills: u64,
+    /// Operator commands.
+    pub commands: u64,
+    /// Messages about orders that contradict what was known.
+    pub conflicts: u64,
+}
