@@ -84,6 +84,11 @@ impl Retry {
         self.next_mono_ns = mono_ns.saturating_add(self.pause());
     }
 
+    /// No attempt before then, whatever the back-off says: the venue asked for it.
+    pub fn hold_until(&mut self, mono_ns: i64) {
+        self.next_mono_ns = self.next_mono_ns.max(mono_ns);
+    }
+
     /// The connection does what it is for: a row of failures is over.
     pub fn succeeded(&mut self) {
         self.attempts = 0;
