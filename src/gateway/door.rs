@@ -1,6 +1,7 @@
 //! What stands behind the gateway: a trait, so that the stage is the same whether a venue, a fill model or nothing does.
 
 use crate::event::{Body, Fact, Order, SentKind};
+use crate::gateway::budget::Usage;
 use crate::types::{ClientOrderId, InstrumentId, Now, Reason};
 
 /// A request that the gateway wants to leave.
@@ -48,12 +49,10 @@ pub struct Encoded {
 pub enum DoorEvent {
     /// A fact for the line.
     Body(Body),
-    /// An answer to [`Request::OpenOrders`] begins: which of our orders it names is told by the bodies up to the end.
-    OpenOrdersBegin,
-    /// It ended; `count` orders are open, ours or not.
-    OpenOrdersEnd {
-        /// How many.
-        count: usize,
+    /// [`Request::OpenOrders`] was answered; the bodies before this event named the orders of the session's instruments.
+    OpenOrders {
+        /// How many orders are open, ours or not, on any instrument.
+        count: u32,
     },
     /// [`Request::Account`] was answered.
     AccountRead,
@@ -61,15 +60,22 @@ pub enum DoorEvent {
     QueryFailed,
     /// The session is logged on and may be used.
     Ready,
-    /// The session is gone; whatever was pending has become unknown (bodies before this event said so).
-    Lost(Reason),
+    /// The session is gone; whatever was pending has become unknown (bodies before this event said so). It is opened again.
+    Lost {
+        /// Why.
+        reason: Reason,
+        /// Attempts since it last did what it is for.
+        attempts: u32,
+        /// The attempts in a row are used up; further ones come slowly.
+        is_exhausted: bool,
+    },
     /// The venue told how much of a budget is used.
-    Usage(crate::gateway::budget::Usage),
+    Usage(Usage),
     /// The venue refuses everything until then (429, 418).
     Blocked {
         /// Why: [`Reason::RateLimited`] or [`Reason::Banned`].
         reason: Reason,
-        /// Until when, nanoseconds since the epoch.
+        /// Until when, venue's clock, nanoseconds since the epoch.
         until_ns: i64,
     },
 }
@@ -86,8 +92,14 @@ pub trait Door: Send {
     /// Whether requests can be written.
     fn is_ready(&self) -> bool;
 
-    /// Renders and signs a request; it stays inside until [`Door::write`] or the next encode.
-    fn encode(&mut self, request: &Request, now: Now) -> Result<Encoded, Reason>;
+    /// A halt waits for the session: come back as fast as the venue's budget of connections allows.
+    fn set_urgent(&mut self, urgent: bool);
+
+    /// Requests whose answer is outstanding, so that the gateway reads more often.
+    fn pending(&self) -> usize;
+
+    /// Renders and signs a request with the venue's time; it stays inside until [`Door::write`] or the next encode.
+    fn encode(&mut self, request: &Request, venue_ns: i64) -> Result<Encoded, Reason>;
 
     /// Hands over what was encoded. [`Reason::LineFull`]: nothing was taken. Any other error: the session ends, and whether
     /// the request left is not known.

@@ -4,10 +4,18 @@
 //! What it refuses: to write an order that adds risk after it saw a trip or an expired lease, to write an order that is not
 //! in the journal ring, to send anything twice, and to end an order by a timer.
 
+pub mod ask;
 pub mod budget;
 pub mod config;
+mod desk;
 pub mod door;
+pub mod orders;
+mod outbox;
+mod stage;
+mod upkeep;
 
 pub use budget::{Budgets, Cost, Limit, LimitKind, Usage};
 pub use config::GatewayConfig;
 pub use door::{Door, DoorEvent, Encoded, Request};
+pub use outbox::Outbox;
+pub use stage::{Gateway, GatewayRings};

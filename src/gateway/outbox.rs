@@ -34,10 +34,8 @@ pub struct Outbox {
 impl Outbox {
     /// Over the rings.
     pub fn new(
-        returns: Producer<Body>,
-        journal: Producer<Record>,
-        traces: Option<Producer<OrderTrace>>,
-        samples: Option<Producer<Sample>>,
+        (returns, journal): (Producer<Body>, Producer<Record>),
+        (traces, samples): (Option<Producer<OrderTrace>>, Option<Producer<Sample>>),
         page: Arc<KillPage>,
         counters: Arc<Counters>,
     ) -> Self {
@@ -75,17 +73,44 @@ impl Outbox {
     }
 
     /// A reply that the gateway itself gives.
-    pub fn reply(&mut self, kind: ReplyKind, cancel: bool, on: (ClientOrderId, InstrumentId), reason: Reason) {
-        self.body(Body::Reply(Reply {
-            kind,
-            cancel,
-            instrument: on.1,
-            reason,
-            venue_code: 0,
-            client: on.0,
-            venue_order: VenueOrderId(0),
-            venue_ns: 0,
-        }));
+    pub fn reply(
+        &mut self,
+        kind: ReplyKind,
+        cancel: bool,
+        (client, instrument): (ClientOrderId, InstrumentId),
+        reason: Reason,
+    ) -> Reply {
+        let (venue_code, venue_order, venue_ns) = (0, VenueOrderId(0), 0);
+        let reply = Reply { kind, cancel, instrument, reason, venue_code, client, venue_order, venue_ns };
+        self.body(Body::Reply(reply));
+        reply
+    }
+
+    /// Counts an approved order that was not sent.
+    pub fn withheld(&self, reason: Reason) {
+        self.counters.add(Counter::GatewayWithheld, 1);
+        self.counters.refuse(reason);
+    }
+
+    /// Counts an answer.
+    pub fn reply_read(&self) {
+        self.counters.add(Counter::GatewayReplies, 1);
+    }
+
+    /// Counts an outcome that became unknown.
+    pub fn became_unknown(&self) {
+        self.counters.add(Counter::GatewayUnknown, 1);
+    }
+
+    /// Counts a request that was written.
+    #[inline]
+    pub fn request_written(&self) {
+        self.counters.add(Counter::GatewaySent, 1);
+    }
+
+    /// Trips the kill page.
+    pub fn trip(&self, level: HaltLevel, reason: Reason, now: Now) {
+        self.page.trip(level, reason, now.ns);
     }
 
     /// Journals a request. `false`: the ring is full, which trips the page.

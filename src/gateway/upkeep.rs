@@ -1,96 +1,38 @@
 //! What the gateway does of its own accord: reading account and open orders at each start of the session, carrying out a
 //! halt until the venue says that nothing is open, asking about orders whose outcome is unknown, reconciling.
 //!
-//! All of it is pulled: [`Upkeep::next_request`] names the next request that is due, and the stage sends it from the
-//! reserved share of the budgets. Nothing here ends by a timer; timers only say when to ask again.
+//! All of it is pulled: [`Upkeep::next_request`] names the next request that is due, and the stage sends it from the reserved
+//! share of the budgets. Nothing here ends by a timer; timers only say when to ask again.
 //!
 //! The rule of a halt at cancel-all or above: cancel all on every instrument that may have an order open, list what is
-//! open, again at a growing pace (at most [`PAUSE_LONGEST_NS`]) until the venue answers an empty list that was asked for when no
-//! order of ours could still arrive (its receive window is over, or its outcome known). Only then is the halt silent.
+//! open, again at a slowing pace, until the venue answers an empty list that was asked for when no order of ours could still
+//! arrive (its outcome known, or its receive window over). Only then is the halt silent.
 
 use crate::event::fact::LinkId;
 use crate::event::{Command, CommandKind, LinkStatus};
+use crate::gateway::ask::Ask;
+use crate::gateway::config::GatewayConfig;
 use crate::gateway::door::Request;
-use crate::gateway::table::OrderTable;
+use crate::gateway::orders::{Orders, may_be_open};
 use crate::limits::INSTRUMENTS_MAX;
 use crate::shared::{HaltLevel, HaltView};
-use crate::types::order::OrderState;
-use crate::types::time::NS_PER_S;
-use crate::types::{InstrumentId, Now, Reason};
+use crate::types::time::{NS_PER_MS, NS_PER_S};
+use crate::types::{InstrumentId, Now, OrderState};
 
-/// Longest pause between two rounds of a sweep, or two asks of the same thing. A list of all open orders costs 80 of the
-/// venue's 6,000 a minute.
-pub const PAUSE_LONGEST_NS: i64 = 2 * NS_PER_S;
-
-/// Something that is asked of the venue, again until it is answered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Ask {
-    wanted: bool,
-    outstanding: Option<Now>,
-    /// When the last answered one was asked.
-    answered: Option<Now>,
-    next_mono_ns: i64,
-    pause_ns: i64,
-    first_ns: i64,
-    timeout_ns: i64,
-}
-
-impl Ask {
-    const fn new(first_ns: i64, timeout_ns: i64) -> Self {
-        Self {
-            wanted: false,
-            outstanding: None,
-            answered: None,
-            next_mono_ns: i64::MIN,
-            pause_ns: first_ns,
-            first_ns,
-            timeout_ns,
-        }
-    }
-    /// Asks as soon as the pace allows.
-    pub fn want(&mut self, now: Now) {
-        if !self.wanted {
-            self.wanted = true;
-            self.next_mono_ns = self.next_mono_ns.min(now.mono_ns + self.pause_ns);
-        }
-    }
-    fn want_at_once(&mut self, now: Now) {
-        self.wanted = true;
-        self.pause_ns = self.first_ns;
-        self.next_mono_ns = now.mono_ns;
-    }
-    fn is_due(&self, now: Now) -> bool {
-        let is_free = self.outstanding.is_none_or(|at| now.mono_ns - at.mono_ns >= self.timeout_ns);
-        self.wanted && is_free && now.mono_ns >= self.next_mono_ns
-    }
-    fn asked(&mut self, now: Now) {
-        self.outstanding = Some(now);
-        self.next_mono_ns = now.mono_ns + self.pause_ns;
-        self.pause_ns = (self.pause_ns * 2).min(PAUSE_LONGEST_NS);
-    }
-    /// The answer came.
-    pub fn answered(&mut self, _now: Now) {
-        self.answered = self.outstanding.take();
-        self.wanted = false;
-    }
-    fn failed(&mut self) {
-        self.outstanding = None;
-    }
-    fn reset(&mut self) {
-        *self = Self::new(self.first_ns, self.timeout_ns);
-    }
-    fn answered_since(&self, mono_ns: i64) -> bool {
-        self.answered.is_some_and(|at| at.mono_ns >= mono_ns)
-    }
-}
+/// Beyond the receive window: the venue's own queue behind its check, and the error of our estimate of its clock.
+pub const ARRIVAL_MARGIN_NS: i64 = NS_PER_S;
+/// After a request could not leave (budget, full socket), nothing is tried for so long.
+const HOLD_NS: i64 = 20 * NS_PER_MS;
 
 /// A halt that is being carried out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Sweep {
     epoch: u64,
     since_mono_ns: i64,
-    /// Instruments that are to be cancelled in this round, as bits.
+    /// Instruments still to be cancelled in this round, as bits.
     cancels: u32,
+    /// The round's cancels were set out; its listing comes after them.
+    is_round_open: bool,
 }
 
 /// A reconcile under way.
@@ -105,7 +47,9 @@ struct Reconcile {
 enum Session {
     Down,
     /// Logged on; account and open orders are being read.
-    Starting { since_mono_ns: i64 },
+    Starting {
+        since_mono_ns: i64,
+    },
     Up,
 }
 
@@ -113,21 +57,20 @@ enum Session {
 #[derive(Debug)]
 pub struct Upkeep {
     session: Session,
-    /// Balances.
-    pub account: Ask,
-    /// Everything that is open.
-    pub listing: Ask,
-    /// Number of the listing whose answer is being read or was read last.
+    account: Ask,
+    listing: Ask,
+    /// Number of the listing that was asked for last.
     generation: u32,
-    in_listing: bool,
-    /// Instruments on which the running listing named an open order, and those on which one may have come to stand since.
+    /// How many orders the last complete listing named.
+    listed_count: u32,
+    /// Instruments on which an order was named or came to stand since the last listing was asked for.
     open_on: u32,
     sweep: Option<Sweep>,
-    swept_epoch: Option<u64>,
     reconcile: Option<Reconcile>,
     seen: Option<(u64, HaltLevel)>,
-    cancel_command: u32,
-    query_cursor: usize,
+    /// An order came to stand although the halt was silent.
+    is_stirred: bool,
+    hold_until_mono_ns: i64,
 }
 
 /// What [`Upkeep::settle`] found to have come about.
@@ -135,29 +78,28 @@ pub struct Upkeep {
 pub struct Settled {
     /// The session may be used for orders from now on.
     pub session_up: bool,
-    /// This halt epoch is silent; nanoseconds since it was seen.
+    /// This halt epoch is silent, so long after it was seen.
     pub silent: Option<(u64, i64)>,
     /// Our orders were found to agree with the venue's within this halt epoch.
     pub reconciled: Option<u64>,
 }
 
 impl Upkeep {
-    /// With nothing known. `pause_ns` is the first pause between two asks, `timeout_ns` how long an answer may take.
-    pub fn new(pause_ns: i64, timeout_ns: i64) -> Self {
-        let ask = Ask::new(pause_ns, timeout_ns);
+    /// With nothing known.
+    pub fn new(config: &GatewayConfig) -> Self {
+        let ask = Ask::new(config.sweep_pause_ns, config.answer_timeout_ns);
         Self {
             session: Session::Down,
             account: ask,
             listing: ask,
             generation: 0,
-            in_listing: false,
+            listed_count: 0,
             open_on: 0,
             sweep: None,
-            swept_epoch: None,
             reconcile: None,
             seen: None,
-            cancel_command: 0,
-            query_cursor: 0,
+            is_stirred: false,
+            hold_until_mono_ns: i64::MIN,
         }
     }
 
@@ -179,21 +121,22 @@ impl Upkeep {
 
     /// The page was read. `true`: a state that was not seen before.
     #[inline]
-    pub fn watch(&mut self, view: HaltView, table: &OrderTable, now: Now) -> bool {
+    pub fn watch(&mut self, view: HaltView, now: Now) -> bool {
         if self.seen == Some((view.epoch, view.level)) {
             return false;
         }
-        self.seen_anew(view, table, now);
+        self.see(view, now);
         true
     }
 
     #[cold]
-    fn seen_anew(&mut self, view: HaltView, table: &OrderTable, now: Now) {
+    fn see(&mut self, view: HaltView, now: Now) {
         self.seen = Some((view.epoch, view.level));
+        self.is_stirred = false;
         if view.level >= HaltLevel::CancelAll {
-            self.start_sweep(view.epoch, table, now);
+            self.start_sweep(view.epoch, now);
         } else {
-            self.sweep = None; // armed again: whoever armed saw it silent, or chose to
+            self.sweep = None; // lowered: whoever did so had its own preconditions
         }
         if view.is_tripped() {
             self.start_reconcile(view.epoch, now);
@@ -202,112 +145,235 @@ impl Upkeep {
         }
     }
 
-    fn start_sweep(&mut self, epoch: u64, table: &OrderTable, now: Now) {
-        let since_mono_ns = match self.sweep {
-            Some(sweep) => sweep.since_mono_ns,
-            None => now.mono_ns,
-        };
-        let open = table.iter().filter(|live| live.may_be_open()).fold(0, |bits, live| bits | bit(live.instrument));
-        self.sweep = Some(Sweep { epoch, since_mono_ns, cancels: open | self.open_on });
+    fn start_sweep(&mut self, epoch: u64, now: Now) {
+        let since_mono_ns = self.sweep.map_or(now.mono_ns, |running| running.since_mono_ns);
+        self.sweep = Some(Sweep { epoch, since_mono_ns, cancels: 0, is_round_open: false });
         self.listing.want_at_once(now);
     }
 
     fn start_reconcile(&mut self, epoch: u64, now: Now) {
         self.reconcile = Some(Reconcile { epoch, since_mono_ns: now.mono_ns });
-        self.account.want(now);
-        self.listing.want(now);
+        self.account.want();
+        self.listing.want();
     }
 
     /// Logged on: read everything before orders may use the session.
     pub fn session_ready(&mut self, now: Now) {
         self.session = Session::Starting { since_mono_ns: now.mono_ns };
-        self.account.reset();
-        self.listing.reset();
         self.account.want_at_once(now);
         self.listing.want_at_once(now);
+        self.hold_until_mono_ns = i64::MIN;
     }
 
-    /// The session is gone. The status that the line is to hear.
-    pub fn session_lost(&mut self, reason: Reason, attempts: u32) -> Option<LinkStatus> {
+    /// The session is gone.
+    pub fn session_lost(&mut self) {
         self.session = Session::Down;
-        self.in_listing = false;
-        self.account.failed();
-        self.listing.failed();
-        Some(LinkStatus { link: LinkId::Orders, up: false, reason, attempts })
+        self.query_failed();
     }
 
     /// A private stream that comes back may have missed fills.
-    pub fn link_changed(&mut self, status: &LinkStatus, now: Now) {
+    pub fn link_changed(&mut self, status: &LinkStatus) {
         if status.link == LinkId::Account && status.up {
-            self.account.want(now);
-            self.listing.want(now);
+            self.account.want();
+            self.listing.want();
         }
     }
 
-    /// The operator wants something.
+    /// The operator wants something. Cancels and closes are signal's to raise; asking the venue is ours.
     pub fn command(&mut self, command: &Command, now: Now) {
-        match command.kind {
-            CommandKind::Reconcile => {
-                let epoch = self.seen.map_or(0, |(epoch, _)| epoch);
-                self.start_reconcile(epoch, now);
-            }
-            CommandKind::CancelAll => {
-                let all = command.instrument == crate::event::command::ALL_INSTRUMENTS;
-                self.cancel_command |= if all { u32::MAX } else { bit(command.instrument) };
-                self.listing.want(now);
-            }
-            _ => {}
+        if command.kind == CommandKind::Reconcile {
+            let epoch = self.seen.map_or(0, |(epoch, _)| epoch);
+            self.start_reconcile(epoch, now);
         }
     }
 
-    /// An answer to the listing begins.
-    pub fn listing_begins(&mut self) {
-        self.generation = self.generation.wrapping_add(1);
-        self.in_listing = true;
-        self.open_on = 0;
+    /// A list of everything open is wanted.
+    pub fn want_listing(&mut self) {
+        self.listing.want();
     }
 
-    /// A listing, or a query, named an order.
-    pub fn listed(&mut self, instrument: InstrumentId, state: OrderState) {
-        if state.may_be_open() {
-            self.open_on |= bit(instrument);
-        }
-    }
-
-    /// An order came into the venue's book. If the halt was silent already, it is not any more.
-    pub fn order_opened(&mut self, instrument: InstrumentId) {
+    /// The venue named an order that may be open.
+    pub fn named(&mut self, instrument: InstrumentId) {
         self.open_on |= bit(instrument);
-        if self.sweep.is_none() && self.swept_epoch.is_some() && self.is_halted() {
-            self.swept_epoch = None;
+    }
+
+    /// An order of ours came into the venue's book. If the halt was silent already, it is not any more.
+    pub fn order_opened(&mut self, instrument: InstrumentId) {
+        self.named(instrument);
+        self.is_stirred |= self.sweep.is_none();
+    }
+
+    /// The account was read.
+    pub fn account_read(&mut self) {
+        self.account.answered();
+        self.account.rest();
+    }
+
+    /// The listing is complete. When it was asked for; `None` if nobody had asked.
+    pub fn listing_ended(&mut self, count: u32) -> Option<Now> {
+        let asked = self.listing.answered()?;
+        self.listed_count = count;
+        if self.sweep.is_some() {
+            self.listing.want(); // until `settle` finds the halt silent
+        } else {
+            self.listing.rest();
         }
+        Some(asked)
     }
 
-    fn is_halted(&self) -> bool {
-        self.seen.is_some_and(|(_, level)| level >= HaltLevel::CancelAll)
-    }
-
-    /// The listing is complete. When it was asked for (wall clock); `None` if nobody had asked.
-    pub fn listing_ended(&mut self, count: usize, now: Now) -> Option<i64> {
-        self.in_listing = false;
-        self.listing.answered(now);
-        let asked = self.listing.answered?;
-        if let Some(sweep) = &mut self.sweep {
-            if asked.mono_ns >= sweep.since_mono_ns {
-                sweep.cancels = self.open_on;
-                if count > 0 {
-                    self.listing.want(now);
-                }
-            }
-        }
-        self.last_count = count;
-        Some(asked.ns)
-    }
-
-    /// A query failed: everything that is wanted is asked again at its pace.
-    pub fn query_failed(&mut self, _now: Now) {
+    /// A query came to nothing: what is wanted is asked again at its pace.
+    pub fn query_failed(&mut self) {
         self.account.failed();
         self.listing.failed();
+        if let Some(sweep) = &mut self.sweep {
+            sweep.is_round_open = false;
+        }
     }
+
+    /// The next request that is due.
+    pub fn next_request(&mut self, orders: &mut Orders, config: &GatewayConfig, now: Now) -> Option<Request> {
+        if self.session == Session::Down || now.mono_ns < self.hold_until_mono_ns {
+            return None;
+        }
+        if let Some(instrument) = self.next_cancel_all(orders, now) {
+            return Some(Request::CancelAll(instrument));
+        }
+        if self.listing.is_due(now) {
+            self.listing.asked(now);
+            self.generation = self.generation.wrapping_add(1);
+            self.open_on = 0;
+            if let Some(sweep) = &mut self.sweep {
+                sweep.is_round_open = false;
+            }
+            return Some(Request::OpenOrders);
+        }
+        if self.account.is_due(now) {
+            self.account.asked(now);
+            return Some(Request::Account);
+        }
+        next_inquiry(orders, config, now)
+    }
+
+    /// The next cancel of the sweep's round. A round opens when its listing falls due, so cancels are repeated at the
+    /// listing's pace for as long as the venue names anything, or does not answer.
+    fn next_cancel_all(&mut self, orders: &Orders, now: Now) -> Option<InstrumentId> {
+        let sweep = self.sweep.as_mut()?;
+        if !sweep.is_round_open {
+            if !self.listing.is_due(now) {
+                return None;
+            }
+            let live = orders.iter().filter(|live| may_be_open(live));
+            sweep.cancels = live.fold(self.open_on, |bits, live| bits | bit(live.instrument));
+            sweep.is_round_open = true;
+        }
+        if sweep.cancels == 0 {
+            return None;
+        }
+        let at = sweep.cancels.trailing_zeros();
+        sweep.cancels &= sweep.cancels - 1;
+        u16::try_from(at).ok().map(InstrumentId)
+    }
+
+    /// A request that [`Upkeep::next_request`] named could not leave.
+    pub fn could_not_leave(&mut self, request: &Request, orders: &mut Orders, now: Now) {
+        self.hold_until_mono_ns = now.mono_ns + HOLD_NS;
+        match *request {
+            Request::CancelAll(instrument) => {
+                if let Some(sweep) = &mut self.sweep {
+                    sweep.cancels |= bit(instrument);
+                }
+            }
+            Request::OpenOrders => self.listing.failed(),
+            Request::Account => self.account.failed(),
+            Request::OrderStatus { client, .. } => {
+                if let Some(extra) = orders.extra_mut(client) {
+                    extra.inquiry.asked_mono_ns = None;
+                }
+            }
+            Request::Cancel { client, .. } => {
+                if let Some(extra) = orders.extra_mut(client) {
+                    extra.is_cancel_owed = true;
+                }
+            }
+            Request::Order(_) => {}
+        }
+    }
+
+    /// Looks whether something has come about.
+    pub fn settle(&mut self, orders: &Orders, config: &GatewayConfig, now: Now) -> Settled {
+        let mut settled = Settled::default();
+        if let Session::Starting { since_mono_ns } = self.session {
+            let is_read = self.account.answered_since(since_mono_ns).is_some()
+                && self.listing.answered_since(since_mono_ns).is_some();
+            if is_read {
+                self.session = Session::Up;
+                settled.session_up = true;
+            }
+        }
+        if let Some(sweep) = self.sweep {
+            let asked = self.listing.answered_since(sweep.since_mono_ns).filter(|_| self.listed_count == 0);
+            if asked.is_some_and(|asked| proves_silence(orders, config, asked.ns)) {
+                self.sweep = None;
+                self.is_stirred = false;
+                self.listing.rest();
+                settled.silent = Some((sweep.epoch, now.mono_ns - sweep.since_mono_ns));
+            }
+        } else if core::mem::take(&mut self.is_stirred) {
+            if let Some((epoch, HaltLevel::CancelAll | HaltLevel::Stopped)) = self.seen {
+                self.start_sweep(epoch, now);
+            }
+        }
+        if let Some(reconcile) = self.reconcile {
+            let is_read = self.account.answered_since(reconcile.since_mono_ns).is_some()
+                && self.listing.answered_since(reconcile.since_mono_ns).is_some();
+            let is_settled = |live: &crate::gateway::orders::Live| {
+                live.state != OrderState::Unknown && !live.extra.inquiry.is_wanted && live.extra.is_confirmed
+            };
+            if is_read && orders.iter().all(is_settled) {
+                self.reconcile = None;
+                settled.reconciled = Some(reconcile.epoch);
+            }
+        }
+        settled
+    }
+}
+
+/// Whether an empty list that was asked for at `asked_ns` proves that nothing is open: no order of ours could arrive after it.
+fn proves_silence(orders: &Orders, config: &GatewayConfig, asked_ns: i64) -> bool {
+    let arrival_ns = config.recv_window_ns + ARRIVAL_MARGIN_NS;
+    !orders.iter().any(|live| {
+        may_be_open(live) && (live.extra.is_confirmed || asked_ns <= live.extra.written_ns + arrival_ns)
+    })
+}
+
+/// The next question about a single order, or the next cancel that is owed.
+fn next_inquiry(orders: &mut Orders, config: &GatewayConfig, now: Now) -> Option<Request> {
+    let mut found = None;
+    orders.for_each(|live, extra| {
+        if found.is_some() {
+            return;
+        }
+        let (client, instrument) = (live.client, live.instrument);
+        let inquiry = &mut extra.inquiry;
+        let is_free =
+            inquiry.asked_mono_ns.is_none_or(|asked| now.mono_ns - asked >= config.answer_timeout_ns);
+        if !is_free || now.mono_ns < inquiry.next_mono_ns {
+            return;
+        }
+        if inquiry.is_wanted {
+            inquiry.asked_mono_ns = Some(now.mono_ns);
+            inquiry.asked_ns = now.ns;
+            found = Some(Request::OrderStatus { client, instrument });
+        } else if extra.is_cancel_owed && live.state.may_be_open() {
+            extra.is_cancel_owed = false;
+            found = Some(Request::Cancel { client, instrument });
+        } else {
+            return;
+        }
+        inquiry.pause_ns = (inquiry.pause_ns * 2).clamp(config.query_first_ns, config.query_longest_ns);
+        inquiry.next_mono_ns = now.mono_ns + inquiry.pause_ns;
+    });
+    found
 }
 
 const fn bit(instrument: InstrumentId) -> u32 {

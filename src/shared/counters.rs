@@ -109,6 +109,10 @@ impl Counters {
         // One writer: a plain load and store lose nothing. Relaxed: a counter orders nothing.
         cell.store(cell.load(Ordering::Relaxed).wrapping_add(n), Ordering::Relaxed);
     }
+    /// Adds where several threads write the same counter (lost latency samples): a locked add, off the path that counts.
+    pub fn add_shared(&self, counter: Counter, n: u64) {
+        self.values[counter as usize].0.fetch_add(n, Ordering::Relaxed); // a counter orders nothing
+    }
     /// Sets; only the counter's one writer may.
     #[inline]
     pub fn set(&self, counter: Counter, value: u64) {

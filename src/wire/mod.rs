@@ -3,6 +3,7 @@
 
 pub mod http;
 pub mod json;
+pub mod channel;
 pub mod link;
 pub mod memory;
 pub mod number;
