@@ -180,11 +180,8 @@ impl Outlet {
         match &mut body {
             Body::Quote(quote) => quote.conflated |= left_out.quote.is_some(),
             Body::Trade(trade) => trade.conflated |= left_out.trade,
-            Body::Depth(depth) if left_out.depth => {
-                if !(depth.snapshot && depth.first) {
-                    return false;
-                }
-            }
+            // Until a whole new book begins, changes would be applied to a book that lacks some.
+            Body::Depth(depth) if left_out.depth && !(depth.snapshot && depth.first) => return false,
             _ => {}
         }
         if self.has_market_room(1) && self.waiting.is_empty() && self.put(body) {
@@ -198,11 +195,7 @@ impl Outlet {
     fn passed(&mut self, body: &Body, at: InstrumentId) {
         let left_out = &mut self.left_out[at.index()];
         match body {
-            Body::Quote(_) => {
-                if left_out.quote.take().is_some() {
-                    self.quotes_held -= 1;
-                }
-            }
+            Body::Quote(_) => self.quotes_held -= usize::from(left_out.quote.take().is_some()),
             Body::Trade(_) => left_out.trade = false,
             Body::Depth(_) => left_out.depth = false,
             _ => {}

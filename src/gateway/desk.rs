@@ -1,7 +1,7 @@
 //! What the gateway knows: the live orders folded from every word of the venue, and what each word asks to be done.
 
-use crate::event::{Action, Body, Change, Fact, LinkStatus, NoteKind, Order, OrderUpdate, Reply, ReplyKind};
 use crate::event::fact::LinkId;
+use crate::event::{Action, Body, Change, Fact, LinkStatus, NoteKind, Order, OrderUpdate, Reply, ReplyKind};
 use crate::gateway::budget::Budgets;
 use crate::gateway::config::GatewayConfig;
 use crate::gateway::door::DoorEvent;
@@ -40,6 +40,7 @@ impl Desk {
             DoorEvent::OpenOrders { count } => self.listing_ended(count, now),
             DoorEvent::AccountRead => self.upkeep.account_read(),
             DoorEvent::QueryFailed => self.upkeep.query_failed(),
+            DoorEvent::Opening => self.outbox.connecting(),
             DoorEvent::Ready => self.upkeep.session_ready(now),
             DoorEvent::Lost { reason, attempts, is_exhausted } => {
                 self.upkeep.session_lost();
@@ -78,7 +79,7 @@ impl Desk {
         match &fact.body {
             Body::Order(update) => self.on_update(update, now),
             Body::ClockOffset(offset) => self.offset_ns = offset.offset_ns,
-            Body::Link(status) => self.upkeep.link_changed(status),
+            Body::Link(status) => self.upkeep.link_changed(*status),
             Body::Command(command) => self.upkeep.command(command, now),
             _ => {}
         }
@@ -98,7 +99,9 @@ impl Desk {
             extra.listed = generation;
         }
         if update.state.may_be_open() {
-            extra.is_gone = false;
+            if core::mem::take(&mut extra.is_gone) {
+                self.upkeep.order_opened(update.instrument);
+            }
             extra.inquiry.is_absent_by_list = false;
             extra.inquiry.is_absent_by_query = false;
         }
@@ -235,6 +238,15 @@ impl Desk {
         self.outbox.withheld(reason);
         self.outbox.note(NoteKind::Withheld, reason, order.client, 0, now);
         self.not_sent(order, reason);
+    }
+
+    /// An approved order bears the name of another: an error inside the engine, and the one kind of order that could be
+    /// sent twice.
+    #[cold]
+    pub(super) fn named_twice(&mut self, order: &Order, now: Now) {
+        self.outbox.withheld(Reason::DuplicateOrder);
+        self.outbox.note(NoteKind::Withheld, Reason::DuplicateOrder, order.client, 0, now);
+        self.outbox.trip(HaltLevel::RiskOff, Reason::Internal, now);
     }
 
     /// Tells signal and risk, as a fact, that an order did not leave.

@@ -58,6 +58,8 @@ pub enum DoorEvent {
     AccountRead,
     /// A query of ours failed or was refused; it may be asked again.
     QueryFailed,
+    /// A connection is being made.
+    Opening,
     /// The session is logged on and may be used.
     Ready,
     /// The session is gone; whatever was pending has become unknown (bodies before this event said so). It is opened again.
@@ -93,7 +95,7 @@ pub trait Door: Send {
     fn is_ready(&self) -> bool;
 
     /// A halt waits for the session: come back as fast as the venue's budget of connections allows.
-    fn set_urgent(&mut self, urgent: bool);
+    fn set_urgent(&mut self, urgent: bool, now: Now);
 
     /// Requests whose answer is outstanding, so that the gateway reads more often.
     fn pending(&self) -> usize;

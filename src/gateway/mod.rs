@@ -10,12 +10,14 @@ pub mod config;
 mod desk;
 pub mod door;
 pub mod orders;
-mod outbox;
+pub mod outbox;
 mod stage;
-mod upkeep;
+pub mod upkeep;
+mod wire_door;
 
 pub use budget::{Budgets, Cost, Limit, LimitKind, Usage};
 pub use config::GatewayConfig;
 pub use door::{Door, DoorEvent, Encoded, Request};
 pub use outbox::Outbox;
 pub use stage::{Gateway, GatewayRings};
+pub use wire_door::{WireDoor, channel_config};

@@ -92,8 +92,7 @@ impl Orders {
     /// Enters an order of ours before it is written. `false`: no room, or its id is there already.
     #[inline]
     pub fn enter(&mut self, order: &Order, spec: &OrderSpec) -> bool {
-        let live =
-            tracked(order.client, order.instrument, order.strategy, spec, Extra::default());
+        let live = tracked(order.client, order.instrument, order.strategy, spec, Extra::default());
         let live = Tracked { state: OrderState::Approved, reduce_only: order.reduce_only, ..live };
         self.ledger.enter(live).is_ok()
     }

@@ -92,6 +92,11 @@ impl Outbox {
         self.counters.refuse(reason);
     }
 
+    /// Counts a connection that is made.
+    pub fn connecting(&self) {
+        self.counters.add(Counter::GatewayReconnects, 1);
+    }
+
     /// Counts an answer.
     pub fn reply_read(&self) {
         self.counters.add(Counter::GatewayReplies, 1);
@@ -129,7 +134,14 @@ impl Outbox {
     }
 
     /// Notes something. `false`: the journal ring is full; notes are not waited for, the page trips on the next order.
-    pub fn note(&mut self, kind: NoteKind, reason: Reason, client: ClientOrderId, value: i64, now: Now) -> bool {
+    pub fn note(
+        &mut self,
+        kind: NoteKind,
+        reason: Reason,
+        client: ClientOrderId,
+        value: i64,
+        now: Now,
+    ) -> bool {
         let note = GatewayNote { kind, reason, client, value, at_ns: now.ns };
         self.journal.push(Record::Note(note)).is_ok()
     }
@@ -137,10 +149,10 @@ impl Outbox {
     /// An order's way through the engine.
     #[inline]
     pub fn trace(&mut self, trace: OrderTrace) {
-        if let Some(traces) = &mut self.traces {
-            if traces.push(trace).is_err() {
-                self.counters.add_shared(Counter::LatencyDropped, 1);
-            }
+        if let Some(traces) = &mut self.traces
+            && traces.push(trace).is_err()
+        {
+            self.counters.add_shared(Counter::LatencyDropped, 1);
         }
     }
 

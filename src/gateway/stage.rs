@@ -80,7 +80,16 @@ impl<D: Door> Gateway<D> {
             offset_ns: 0,
             is_changed: true,
         };
-        Self { door, desk, input, page, clock, open_told: None, polls_to_read: 0, next_upkeep_mono_ns: i64::MIN }
+        Self {
+            door,
+            desk,
+            input,
+            page,
+            clock,
+            open_told: None,
+            polls_to_read: 0,
+            next_upkeep_mono_ns: i64::MIN,
+        }
     }
 
     /// What stands behind.
@@ -149,7 +158,9 @@ impl<D: Door> Gateway<D> {
                 return Err(Reason::Expired);
             }
             if self.desk.orders.get(order.client).is_some() {
-                return Err(Reason::DuplicateOrder);
+                // Nothing is told of it on the line: it would be taken for news of the first one.
+                self.desk.named_twice(order, now);
+                return Ok(());
             }
             if !self.desk.orders.enter(order, spec) {
                 return Err(Reason::OrderTableFull);
@@ -163,8 +174,8 @@ impl<D: Door> Gateway<D> {
             decoded: read + u64::from(stamps.decoded),
             signal: read + u64::from(stamps.signal),
             risk,
-            encoded: written.encoded_ticks,
-            written: written.written_ticks,
+            encoded: written.encoded,
+            written: written.handed_over,
         });
         self.after_order(order, &written, now);
         Ok(())
@@ -183,7 +194,7 @@ impl<D: Door> Gateway<D> {
         }
         if let Some(extra) = self.desk.orders.extra_mut(client).filter(|_| !cancel) {
             extra.written_ns = now.ns;
-            extra.written_ticks = written.written_ticks;
+            extra.written_ticks = written.handed_over;
         }
         self.desk.is_changed = true;
         if let Some(reason) = written.lost {
@@ -223,7 +234,7 @@ impl<D: Door> Gateway<D> {
         self.desk.budgets.spend(cost, venue_ns);
         self.desk.outbox.request_written();
         self.desk.outbox.sample(Metric::Write, written_ticks.saturating_sub(encoded_ticks));
-        Ok(Written { encoded_ticks, written_ticks, lost })
+        Ok(Written { encoded: encoded_ticks, handed_over: written_ticks, lost })
     }
 
     #[inline]
@@ -248,9 +259,7 @@ impl<D: Door> Gateway<D> {
                 (*client, *instrument, false)
             }
             Request::CancelAll(instrument) => (ClientOrderId::NONE, *instrument, false),
-            Request::OpenOrders | Request::Account => {
-                (ClientOrderId::NONE, ALL_INSTRUMENTS, false)
-            }
+            Request::OpenOrders | Request::Account => (ClientOrderId::NONE, ALL_INSTRUMENTS, false),
         };
         let sent = Sent {
             client,
@@ -283,8 +292,11 @@ impl<D: Door> Gateway<D> {
                     if reason == Reason::RateBudget {
                         desk.outbox.note(NoteKind::Paced, reason, ClientOrderId::NONE, 0, now);
                     }
-                    desk.upkeep.could_not_leave(&request, &mut desk.orders, now);
-                    break;
+                    // The same request is under way already: its answer, or its timeout, will do.
+                    if reason != Reason::DuplicateOrder {
+                        desk.upkeep.could_not_leave(&request, &mut desk.orders, now);
+                        break;
+                    }
                 }
             }
             sent += 1;
@@ -333,7 +345,13 @@ impl<D: Door> Gateway<D> {
         let desk = &mut self.desk;
         if desk.upkeep.watch(view, now) {
             let (reason, _) = self.page.last_trip();
-            desk.outbox.note(NoteKind::HaltSeen, reason, ClientOrderId::NONE, i64::from(view.level as u8), now);
+            desk.outbox.note(
+                NoteKind::HaltSeen,
+                reason,
+                ClientOrderId::NONE,
+                i64::from(view.level as u8),
+                now,
+            );
             self.page.set_seen(view.epoch);
             self.next_upkeep_mono_ns = i64::MIN;
         }
@@ -356,7 +374,7 @@ impl<D: Door> Gateway<D> {
             return 0;
         }
         self.polls_to_read = self.desk.config.read_every.saturating_sub(1);
-        self.door.set_urgent(self.desk.upkeep.is_sweeping());
+        self.door.set_urgent(self.desk.upkeep.is_sweeping(), now);
         let may_read = self.desk.outbox.may_read();
         let (desk, ticks) = (&mut self.desk, self.clock.ticks());
         self.door.drive(now, may_read, &mut |event| desk.on_door(event, now, ticks))
@@ -386,8 +404,8 @@ impl<D: Door> Agent for Gateway<D> {
 /// A request that left, or may have.
 #[derive(Clone, Copy, Debug)]
 struct Written {
-    encoded_ticks: u64,
-    written_ticks: u64,
+    encoded: u64,
+    handed_over: u64,
     /// The link ended in the write.
     lost: Option<Reason>,
 }

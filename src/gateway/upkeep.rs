@@ -172,7 +172,7 @@ impl Upkeep {
     }
 
     /// A private stream that comes back may have missed fills.
-    pub fn link_changed(&mut self, status: &LinkStatus) {
+    pub fn link_changed(&mut self, status: LinkStatus) {
         if status.link == LinkId::Account && status.up {
             self.account.want();
             self.listing.want();
@@ -318,10 +318,10 @@ impl Upkeep {
                 self.listing.rest();
                 settled.silent = Some((sweep.epoch, now.mono_ns - sweep.since_mono_ns));
             }
-        } else if core::mem::take(&mut self.is_stirred) {
-            if let Some((epoch, HaltLevel::CancelAll | HaltLevel::Stopped)) = self.seen {
-                self.start_sweep(epoch, now);
-            }
+        } else if core::mem::take(&mut self.is_stirred)
+            && let Some((epoch, HaltLevel::CancelAll | HaltLevel::Stopped)) = self.seen
+        {
+            self.start_sweep(epoch, now);
         }
         if let Some(reconcile) = self.reconcile {
             let is_read = self.account.answered_since(reconcile.since_mono_ns).is_some()

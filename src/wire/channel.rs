@@ -5,10 +5,11 @@
 //! and when it does not although the socket is open ([`Channel::lose`]).
 
 use crate::types::Reason;
+use crate::types::time::NS_PER_S;
 use crate::wire::json::Padded;
 use crate::wire::link::{Connector, Link, LinkState};
 use crate::wire::retry::{Retry, RetryConfig, split_mix};
-use crate::wire::ws::{WsClient, WsConfig, WsEvent};
+use crate::wire::ws::{WsClient, WsConfig, WsError, WsEvent};
 
 /// The figures of a [`Channel`].
 #[derive(Clone, Debug)]
@@ -56,6 +57,8 @@ pub struct Channel<C: Connector> {
     config: ChannelConfig,
     retry: Retry,
     random: u64,
+    /// `Retry-After` of the last refused handshake.
+    retry_after_s: u32,
     connection: Option<Connection<C::Link>>,
 }
 
@@ -75,7 +78,7 @@ impl<C: Connector> Channel<C> {
     pub fn new(connector: C, config: ChannelConfig, seed: u64) -> Self {
         let mut random = seed;
         let retry = Retry::new(config.retry, split_mix(&mut random));
-        Self { connector, config, retry, random, connection: None }
+        Self { connector, config, retry, random, retry_after_s: 0, connection: None }
     }
 
     /// Drives connect, handshake, pending writes and deadlines.
@@ -127,14 +130,19 @@ impl<C: Connector> Channel<C> {
             Ok(WsEvent::Open) => Ok(ChannelEvent::Open),
             Ok(WsEvent::Ping | WsEvent::Pong) => Ok(ChannelEvent::Alive),
             Ok(WsEvent::Closed { .. }) => Err(Reason::Closed),
-            Err(error) => Err(error.reason()),
+            Err(error) => {
+                if let WsError::HandshakeRefused { retry_after_s: Some(seconds), .. } = error {
+                    self.retry_after_s = seconds;
+                }
+                Err(error.reason())
+            }
         }
     }
 
     /// Queues a text and starts writing it: logon, subscriptions, anything but orders.
     pub fn send_text(&mut self, text: &[u8]) -> Result<(), Reason> {
         let Some(connection) = &mut self.connection else { return Err(Reason::SessionDown) };
-        connection.ws.send_text(text).map_err(|error| error.reason())?;
+        connection.ws.send_text(text).map_err(WsError::reason)?;
         connection.flush()
     }
 
@@ -172,6 +180,8 @@ impl<C: Connector> Channel<C> {
             if reason != Reason::Renewed {
                 self.retry.failed(mono_ns);
             }
+            let held_ns = i64::from(core::mem::take(&mut self.retry_after_s)) * NS_PER_S;
+            self.retry.hold_until(mono_ns.saturating_add(held_ns));
         }
         ChannelStep::Lost(reason)
     }
@@ -192,9 +202,9 @@ impl<C: Connector> Channel<C> {
         self.retry.is_exhausted()
     }
 
-    /// Lets no attempt start before then: the venue said so.
-    pub fn hold_until(&mut self, mono_ns: i64) {
-        self.retry.hold_until(mono_ns);
+    /// Whether something that must not wait depends on the connection.
+    pub fn set_urgent(&mut self, urgent: bool, mono_ns: i64) {
+        self.retry.set_urgent(urgent, mono_ns);
     }
 
     /// In words, why the link last failed; cold.

@@ -43,7 +43,9 @@ pub struct Retry {
     config: RetryConfig,
     random: u64,
     attempts: u32,
+    is_urgent: bool,
     next_mono_ns: i64,
+    held_until_mono_ns: i64,
     /// Times of the latest attempts, a ring: the oldest is at `oldest`.
     window: Box<[i64]>,
     oldest: usize,
@@ -61,7 +63,9 @@ impl Retry {
             config,
             random: seed,
             attempts: 0,
+            is_urgent: false,
             next_mono_ns: i64::MIN,
+            held_until_mono_ns: i64::MIN,
             window: vec![i64::MIN; config.attempts_per_window].into_boxed_slice(),
             oldest: 0,
         }
@@ -69,7 +73,7 @@ impl Retry {
 
     /// Whether an attempt may start now.
     pub fn is_due(&self, mono_ns: i64) -> bool {
-        mono_ns >= self.next_mono_ns && self.has_budget(mono_ns)
+        mono_ns >= self.next_mono_ns.max(self.held_until_mono_ns) && self.has_budget(mono_ns)
     }
 
     /// An attempt starts.
@@ -84,9 +88,18 @@ impl Retry {
         self.next_mono_ns = mono_ns.saturating_add(self.pause());
     }
 
-    /// No attempt before then, whatever the back-off says: the venue asked for it.
+    /// Something that must not wait depends on the connection (orders are to be cancelled): pauses stay short, the
+    /// window's budget alone slows attempts down.
+    pub fn set_urgent(&mut self, urgent: bool, mono_ns: i64) {
+        if urgent && !self.is_urgent {
+            self.next_mono_ns = self.next_mono_ns.min(mono_ns.saturating_add(self.config.first_ns));
+        }
+        self.is_urgent = urgent;
+    }
+
+    /// No attempt before then, however urgent: the venue asked for it.
     pub fn hold_until(&mut self, mono_ns: i64) {
-        self.next_mono_ns = self.next_mono_ns.max(mono_ns);
+        self.held_until_mono_ns = self.held_until_mono_ns.max(mono_ns);
     }
 
     /// The connection does what it is for: a row of failures is over.
@@ -111,7 +124,9 @@ impl Retry {
 
     /// Half of the pause is certain, half is jitter, so that links that fell together do not rise together.
     fn pause(&mut self) -> i64 {
-        let base = if self.is_exhausted() {
+        let base = if self.is_urgent {
+            self.config.first_ns * 4
+        } else if self.is_exhausted() {
             self.config.slow_ns
         } else {
             let doublings = self.attempts.saturating_sub(1).min(30);
