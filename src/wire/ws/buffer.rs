@@ -26,7 +26,8 @@ impl RxBuffer {
     pub(super) fn new(content_bytes_max: usize) -> Self {
         let capacity = content_bytes_max + COMPACT_AFTER + PADDING;
         Self {
-            bytes: vec![0; capacity].into_boxed_slice(),
+            // Not zeros: those would come as pages that are not there yet, and a burst would pay for them.
+            bytes: vec![b' '; capacity].into_boxed_slice(),
             head: 0,
             tail: 0,
             message_start: 0,
