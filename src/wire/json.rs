@@ -75,6 +75,13 @@ impl fmt::Debug for JsonReader {
     }
 }
 
+impl Default for JsonReader {
+    /// Without any room: for set-up, where growing is no matter.
+    fn default() -> Self {
+        Self { buffers: Buffers::with_max_depth(0, DEPTH_MAX), tape: Tape(Vec::new()) }
+    }
+}
+
 impl JsonReader {
     /// A reader with room for messages of `message_bytes_max`; larger ones work and grow it.
     pub fn new(message_bytes_max: usize) -> Self {
@@ -98,7 +105,7 @@ impl JsonReader {
         let len = text.len();
         text.resize(len + PADDING, b' ');
         if let Some(padded) = Padded::new(&mut text, len) {
-            let warmed = self.read(padded, |root| root.is_array());
+            let warmed = self.read(padded, |root| root.items().next().is_some());
             debug_assert_eq!(warmed, Ok(true));
         }
         // Nesting has its own stack.
@@ -107,7 +114,7 @@ impl JsonReader {
         let len = deep.len();
         deep.resize(len + PADDING, b' ');
         if let Some(padded) = Padded::new(&mut deep, len) {
-            let warmed = self.read(padded, |root| root.is_array());
+            let warmed = self.read(padded, |root| root.items().next().is_some());
             debug_assert_eq!(warmed, Ok(true));
         }
     }
@@ -119,9 +126,10 @@ impl JsonReader {
         with: impl FnOnce(Value<'_>) -> R,
     ) -> Result<R, JsonError> {
         let Padded { buf, len } = message;
+        let base = buf.as_ptr().addr();
         let mut tape = core::mem::replace(&mut self.tape, Tape(Vec::new())).reset();
         let result = match simd_json::fill_tape_padded(buf, len, &mut self.buffers, &mut tape) {
-            Ok(()) => Ok(with(Value { nodes: &tape.0, at: 0 })),
+            Ok(()) => Ok(with(Value { nodes: &tape.0, at: 0, base })),
             Err(error) => Err(JsonError { at: error.index().min(len) }),
         };
         self.tape = tape.reset();
@@ -134,6 +142,8 @@ impl JsonReader {
 pub struct Value<'t> {
     nodes: &'t [Node<'t>],
     at: usize,
+    /// Address of the message, for offsets.
+    base: usize,
 }
 
 impl<'t> Value<'t> {
@@ -148,7 +158,13 @@ impl<'t> Value<'t> {
         }
     }
     fn child(self, at: usize) -> Self {
-        Self { nodes: self.nodes, at }
+        Self { at, ..self }
+    }
+    /// Byte offset of the text where it or, for anything but a string, the last string before it starts.
+    pub fn offset(self) -> usize {
+        let mut before = self.nodes.get(..=self.at).unwrap_or_default().iter().rev();
+        let text = before.find_map(|node| if let Node::String(text) = node { Some(text) } else { None });
+        text.map_or(0, |text| text.as_ptr().addr().saturating_sub(self.base))
     }
     /// Whether it is an array.
     pub fn is_array(self) -> bool {
@@ -226,12 +242,10 @@ impl<'t> Value<'t> {
     /// A decimal, from text or from a bare integer, as a count of `10^-decimals`; `None` where the value is neither (see
     /// the module's note on bare fractions).
     pub fn as_decimal(self, decimals: u32) -> Option<Result<i64, DecimalError>> {
-        match self.node() {
-            Node::String(text) => Some(number::parse(text.as_bytes(), decimals)),
-            _ => {
-                let unit = *crate::types::decimal::POW10.get(decimals as usize)?;
-                Some(self.as_i64()?.checked_mul(unit).ok_or(DecimalError::Overflow))
-            }
+        if let Some(text) = self.as_str() {
+            return Some(number::parse(text.as_bytes(), decimals));
         }
+        let unit = *crate::types::decimal::POW10.get(decimals as usize)?;
+        Some(self.as_i64()?.checked_mul(unit).ok_or(DecimalError::Overflow))
     }
 }

@@ -32,54 +32,86 @@ pub fn parse(text: &[u8], decimals: u32) -> Result<i64, DecimalError> {
     }
 }
 
-/// Up to eight digits from `at`: their value and how many.
+/// The next eight bytes, the first in the lowest byte; zero bytes where the text ends.
 #[inline]
-fn step(text: &[u8], at: usize) -> (u64, u32) {
-    let word = match text.get(at..at + 8) {
-        Some(eight) => u64::from_le_bytes(eight.try_into().unwrap_or_default()),
-        None => {
-            // The tail: what is missing is filled with zero bytes, which end the digits.
-            let mut word = 0;
-            for &byte in text.get(at..).unwrap_or_default().iter().rev() {
-                word = word << 8 | u64::from(byte);
-            }
-            word
-        }
-    };
-    let count = digits_in(word);
-    if count == 0 { (0, 0) } else { (value_of_eight(word << (64 - 8 * count)), count) }
+fn word_at(bytes: &[u8], at: usize) -> u64 {
+    if let Some(eight) = bytes.get(at..at + 8) {
+        return u64::from_le_bytes(eight.try_into().unwrap_or_default());
+    }
+    let mut word = 0;
+    for &byte in bytes.get(at..).unwrap_or_default().iter().rev() {
+        word = word << 8 | u64::from(byte);
+    }
+    word
 }
 
 /// The plain shape with at most sixteen digits before the point and eight behind it; `None` for all else.
 #[inline]
 fn parse_plain(text: &[u8], decimals: u32) -> Option<i64> {
-    let mut cursor = Digits { bytes: text, at: 0 };
+    let mut cursor = Cursor::new(text);
     let value = cursor.decimal(decimals)?;
     (cursor.at == text.len()).then_some(value)
 }
 
-/// A position in bytes, for readers that take numbers out of the middle of a message.
+/// A position in bytes, for readers that know what must come next. It may run over the end of a message into the padding
+/// behind it: the reader compares `at` with the message's length when it is done.
 #[derive(Clone, Copy, Debug)]
-pub struct Digits<'a> {
-    /// The bytes.
-    pub bytes: &'a [u8],
-    /// Where the next number starts.
+pub struct Cursor<'a> {
+    bytes: &'a [u8],
+    /// Where it stands.
     pub at: usize,
 }
 
-impl Digits<'_> {
+impl<'a> Cursor<'a> {
+    /// At the start.
+    #[inline]
+    pub const fn new(bytes: &'a [u8]) -> Self {
+        Self { bytes, at: 0 }
+    }
+
+    /// Steps over exactly these bytes; `None` when others stand there.
+    #[inline(always)]
+    #[expect(
+        clippy::inline_always,
+        reason = "the length is a constant only when inlined, and then it is a few loads"
+    )]
+    pub fn literal<const N: usize>(&mut self, expected: &[u8; N]) -> Option<()> {
+        if self.bytes.get(self.at..self.at + N)? == expected {
+            self.at += N;
+            Some(())
+        } else {
+            None
+        }
+    }
+
+    /// The next bytes, without stepping over them.
+    #[inline]
+    pub fn peek<const N: usize>(&self) -> Option<&'a [u8; N]> {
+        self.bytes.get(self.at..self.at + N)?.try_into().ok()
+    }
+
+    /// Up to eight digits: their value and how many.
+    #[inline]
+    fn step(&mut self) -> (u64, u32) {
+        let word = word_at(self.bytes, self.at);
+        let count = digits_in(word);
+        if count == 0 {
+            return (0, 0);
+        }
+        self.at += count as usize;
+        (value_of_eight(word << (64 - 8 * count)), count)
+    }
+
     /// An unsigned integer; `None` without a digit or beyond 64 bits. Leading zeros are taken as the digits they are.
     #[inline]
     pub fn uint(&mut self) -> Option<u64> {
-        let (mut value, mut count) = step(self.bytes, self.at);
+        let (mut value, mut count) = self.step();
         if count == 0 {
             return None;
         }
-        self.at += count as usize;
         while count == 8 {
-            let (more, n) = step(self.bytes, self.at);
+            let (more, n) = self.step();
             value = value.checked_mul(POW10[n as usize].unsigned_abs())?.checked_add(more)?;
-            self.at += n as usize;
             count = n;
         }
         Some(value)
@@ -94,14 +126,14 @@ impl Digits<'_> {
         if self.bytes.get(self.at) != Some(&b'.') {
             return Some(whole);
         }
-        let (fraction, count) = step(self.bytes, self.at + 1);
-        self.at += 1 + count as usize;
+        self.at += 1;
+        let (fraction, count) = self.step();
         // A ninth digit may follow: then the shape is not the plain one.
         if count == 8 && self.bytes.get(self.at).is_some_and(u8::is_ascii_digit) {
             return None;
         }
         let scale = POW10[decimals as usize - count as usize];
-        whole.checked_add(i64::try_from(fraction).ok()? * scale)
+        whole.checked_add(fraction.cast_signed() * scale)
     }
 }
 

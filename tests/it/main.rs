@@ -3,6 +3,8 @@
 #![expect(clippy::print_stdout, reason = "tests say why they skip and which seed they use")]
 #![expect(clippy::unwrap_used, reason = "a helper of tests may panic as the tests themselves do")]
 
+mod binance_recording;
+mod binance_support;
 mod flow;
 mod net;
 mod plan;

@@ -1,11 +1,25 @@
 //! The user data session over the WebSocket API: orders, fills and balances of the account as the venue reports them.
+//!
+//! With an Ed25519 key the session is logged on and then subscribed (`userDataStream.subscribe`); with an HMAC key the
+//! subscription is signed by itself (`userDataStream.subscribe.signature`). Listen keys are gone since February 2026.
+//!
+//! Fills come from here alone: an execution report carries the trade's id, by which it is booked once.
 
-use crate::event::Body;
-use crate::types::{InstrumentTable, Now, Reason};
+use crate::event::{BalanceUpdate, Body, OrderUpdate};
+use crate::types::{AssetId, ClientOrderId, InstrumentTable, Now, Qty, Reason, TradeId, VenueOrderId};
 use crate::venue::Malformed;
-use crate::venue::binance::Credentials;
-use crate::wire::json::Padded;
+use crate::venue::binance::fields::Fields;
+use crate::venue::binance::names::Names;
+use crate::venue::binance::reply::{Refusal, code_value, side_of, state_of};
+use crate::venue::binance::request::{Letter, RequestId, Requests};
+use crate::venue::binance::{CONNECTION_LIFE_NS, Credentials, TIME_UNIT, WS_API_PATH};
+use crate::wire::json::{JsonReader, Padded, Value};
 use crate::wire::text::TextBuf;
+
+/// Messages up to this size are read without growing any memory.
+const JSON_BYTES_WARM: usize = 32 << 10;
+/// How old a logon or subscription may be when the venue takes it.
+const RECV_WINDOW_MS: u32 = 5_000;
 
 /// What a message was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,48 +45,251 @@ pub enum AccountEvent {
     Ignored,
 }
 
+/// Where the session stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Closed,
+    LogonDue,
+    LogonSent,
+    SubscribeDue,
+    SubscribeSent,
+    Subscribed,
+}
+
+/// What was met and left aside, counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct AccountCounters {
+    /// Execution reports on symbols that are not in the table.
+    pub symbols_unknown: u64,
+    /// Events that we know of no use for.
+    pub events_unknown: u64,
+}
+
 /// The user data session.
 #[derive(Debug)]
 pub struct AccountSession {
-    credentials: Credentials,
+    requests: Requests,
+    names: Names,
+    table: InstrumentTable,
+    reader: JsonReader,
+    state: State,
+    opened_ns: Option<i64>,
+    refusal: Refusal,
+    counters: AccountCounters,
 }
 
 impl AccountSession {
     /// A session for the table's instruments and assets.
-    pub fn new(_table: &InstrumentTable, credentials: Credentials) -> Self {
-        Self { credentials }
+    pub fn new(table: &InstrumentTable, credentials: Credentials) -> Self {
+        Self {
+            requests: Requests::new(&InstrumentTable::default(), credentials, RECV_WINDOW_MS),
+            names: Names::new(table),
+            table: table.clone(),
+            reader: JsonReader::new(JSON_BYTES_WARM),
+            state: State::Closed,
+            opened_ns: None,
+            refusal: Refusal::NONE,
+            counters: AccountCounters::default(),
+        }
     }
+
     /// Path and query to open.
     pub fn path(&self) -> String {
-        String::new()
+        format!("{WS_API_PATH}?{TIME_UNIT}")
     }
+
     /// The connection is open.
-    pub fn handle_open(&mut self, _now: Now) {}
-    /// The connection is gone.
-    pub fn handle_closed(&mut self, _reason: Reason) {}
-    /// Writes the next request that is due (logon, subscribe), each once; false when none is.
-    pub fn request(&mut self, _timestamp_ms: i64, _text: &mut TextBuf) -> bool {
-        self.credentials.needs_logon()
+    pub fn handle_open(&mut self, now: Now) {
+        self.opened_ns = Some(now.mono_ns);
+        self.state = if self.requests.needs_logon() { State::LogonDue } else { State::SubscribeDue };
     }
+
+    /// The connection is gone.
+    pub fn handle_closed(&mut self, _reason: Reason) {
+        self.opened_ns = None;
+        self.state = State::Closed;
+    }
+
+    /// Writes the next request that is due (logon, subscribe), each once; false when none is.
+    pub fn request(&mut self, timestamp_ms: i64, text: &mut TextBuf) -> bool {
+        let subscribe = RequestId { letter: Letter::Subscribe, number: 0 };
+        let (written, next) = match self.state {
+            State::LogonDue => {
+                let id = RequestId { letter: Letter::Logon, number: 0 };
+                let written = self.requests.signed_alone(id, "session.logon", timestamp_ms, text);
+                (written, State::LogonSent)
+            }
+            State::SubscribeDue if self.requests.needs_logon() => {
+                (Requests::bare(subscribe, "userDataStream.subscribe", text), State::SubscribeSent)
+            }
+            State::SubscribeDue => {
+                let method = "userDataStream.subscribe.signature";
+                let written = self.requests.signed_alone(subscribe, method, timestamp_ms, text);
+                (written, State::SubscribeSent)
+            }
+            State::Closed | State::LogonSent | State::SubscribeSent | State::Subscribed => return false,
+        };
+        if written.is_ok() {
+            self.state = next;
+        }
+        written.is_ok()
+    }
+
     /// Whether events flow.
     pub fn is_subscribed(&self) -> bool {
-        false
+        self.state == State::Subscribed
     }
+
     /// Whether the connection nears the venue's 24 hours.
-    pub fn poll_renewal(&self, _now: Now) -> bool {
-        false
+    pub fn poll_renewal(&self, now: Now) -> bool {
+        self.opened_ns.is_some_and(|opened| now.mono_ns - opened >= CONNECTION_LIFE_NS)
     }
+
     /// One message.
     pub fn handle_text(
         &mut self,
-        _message: Padded<'_>,
+        message: Padded<'_>,
         _now: Now,
-        _out: &mut impl FnMut(Body),
+        out: &mut impl FnMut(Body),
     ) -> Result<AccountEvent, Malformed> {
-        Ok(AccountEvent::Ignored)
+        let Self { names, table, reader, state, refusal, counters, .. } = self;
+        let read = reader.read(message, |root| match root.get("event") {
+            Some(event) => read_event(event, names, table, counters, out),
+            None => handle_answer(root, state, refusal),
+        });
+        let event = read.unwrap_or_else(|e| Err(Malformed::at("user data", "", "JSON", e.at, b"")))?;
+        if event == AccountEvent::Terminated {
+            self.state = State::Closed;
+        }
+        Ok(event)
     }
+
     /// The text of the last refusal, for the cold log.
     pub fn last_refusal(&self) -> &str {
-        ""
+        self.refusal.as_str()
     }
+
+    /// What was left aside.
+    pub fn counters(&self) -> AccountCounters {
+        self.counters
+    }
+}
+
+/// An answer to a request of ours.
+fn handle_answer(
+    root: Value<'_>,
+    state: &mut State,
+    refusal: &mut Refusal,
+) -> Result<AccountEvent, Malformed> {
+    let status = Fields::new("answer", root).i64("status")?;
+    let Some(id) = root.get("id").and_then(Value::as_str).and_then(RequestId::parse) else {
+        return Ok(AccountEvent::Ignored);
+    };
+    let (next, event) = match (*state, id.letter) {
+        (State::LogonSent, Letter::Logon) => (State::SubscribeDue, AccountEvent::LoggedOn),
+        (State::SubscribeSent, Letter::Subscribe) => (State::Subscribed, AccountEvent::Subscribed),
+        _ => return Ok(AccountEvent::Ignored),
+    };
+    if status == 200 {
+        *state = next;
+        return Ok(event);
+    }
+    *state = State::Closed;
+    let error = root.get("error");
+    refusal.set(error.and_then(|e| e.get("msg")).and_then(Value::as_str).unwrap_or_default());
+    Ok(AccountEvent::Refused { code: error.and_then(|e| e.get("code")).and_then(code_value).unwrap_or(0) })
+}
+
+fn read_event(
+    event: Value<'_>,
+    names: &Names,
+    table: &InstrumentTable,
+    counters: &mut AccountCounters,
+    out: &mut impl FnMut(Body),
+) -> Result<AccountEvent, Malformed> {
+    match Fields::new("user data event", event).str("e")? {
+        "executionReport" => {
+            let Some(update) = read_execution(&Fields::new("executionReport", event), names, table)? else {
+                counters.symbols_unknown += 1;
+                return Ok(AccountEvent::Ignored);
+            };
+            out(Body::Order(update));
+            Ok(AccountEvent::Data)
+        }
+        "outboundAccountPosition" => {
+            read_position(&Fields::new("outboundAccountPosition", event), table, out)?;
+            Ok(AccountEvent::Data)
+        }
+        // A deposit, withdrawal or transfer, as a difference. The new balance itself comes as an
+        // `outboundAccountPosition`; adding the difference as well would count it twice, so balances are asked for.
+        "balanceUpdate" | "externalLockUpdate" => Ok(AccountEvent::Refresh),
+        "eventStreamTerminated" => Ok(AccountEvent::Terminated),
+        "serverShutdown" => Ok(AccountEvent::ServerShutdown),
+        // We place no order lists; their orders report by themselves.
+        "listStatus" => Ok(AccountEvent::Ignored),
+        _ => {
+            counters.events_unknown += 1;
+            Ok(AccountEvent::Ignored)
+        }
+    }
+}
+
+/// An execution report; `None` when it is about a symbol that the session does not have.
+fn read_execution(
+    fields: &Fields<'_>,
+    names: &Names,
+    table: &InstrumentTable,
+) -> Result<Option<OrderUpdate>, Malformed> {
+    let symbol = fields.str("s")?;
+    let filled_now = fields.str("x")? == "TRADE";
+    // Of a cancelled order, `C` is the id that it was placed with and `c` the cancel's own.
+    let client = match fields.value.get("C").and_then(Value::as_str) {
+        Some(original) if !original.is_empty() => original,
+        _ => fields.str("c")?,
+    };
+    let (price, qty) = if filled_now {
+        (fields.price("L")?, fields.qty("l")?)
+    } else {
+        (fields.price("p")?, fields.qty("q")?)
+    };
+    let (trade, fee, fee_asset) = if filled_now {
+        let asset = fields.get("N")?.as_str().unwrap_or_default();
+        let fee_asset = table.asset(asset.as_bytes()).unwrap_or(AssetId::UNKNOWN);
+        (TradeId(fields.u64("t")?), fields.qty("n")?, fee_asset)
+    } else {
+        (TradeId(0), Qty::ZERO, AssetId::UNKNOWN)
+    };
+    let update = OrderUpdate {
+        instrument: crate::types::InstrumentId::default(),
+        side: side_of(fields, "S")?,
+        state: state_of(fields.str("X")?),
+        snapshot: false,
+        maker: filled_now && fields.bool("m")?,
+        fee_asset,
+        client: ClientOrderId::parse(client.as_bytes()).unwrap_or_default(),
+        venue_order: VenueOrderId(fields.u64("i")?),
+        trade,
+        price,
+        qty,
+        filled: fields.qty("z")?,
+        fee,
+        venue_ns: fields.time_ns("T")?,
+    };
+    Ok(names.find_symbol(symbol).map(|instrument| OrderUpdate { instrument, ..update }))
+}
+
+fn read_position(
+    fields: &Fields<'_>,
+    table: &InstrumentTable,
+    out: &mut impl FnMut(Body),
+) -> Result<(), Malformed> {
+    let venue_ns = fields.time_ns("u")?;
+    for balance in fields.array("B")?.items() {
+        let balance = Fields::new("outboundAccountPosition", balance);
+        if let Some(asset) = table.asset(balance.str("a")?.as_bytes()) {
+            let (free, locked) = (balance.qty("f")?, balance.qty("l")?);
+            out(Body::Balance(BalanceUpdate { asset, free, locked, venue_ns }));
+        }
+    }
+    Ok(())
 }

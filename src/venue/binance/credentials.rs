@@ -34,7 +34,7 @@ impl std::error::Error for CredentialsError {}
 #[derive(Debug)]
 pub enum Signer {
     /// Each request carries an HMAC-SHA256 signature.
-    Hmac(HmacKey),
+    Hmac(Box<HmacKey>),
     /// The session is logged on once; requests then carry none.
     Ed25519(Ed25519Key),
 }
@@ -56,7 +56,7 @@ impl Credentials {
     /// With an HMAC secret.
     pub fn hmac(api_key: SecretString, secret: &SecretString) -> Result<Self, CredentialsError> {
         let key = HmacKey::new(secret).map_err(CredentialsError::Key)?;
-        Self::with(api_key, Signer::Hmac(key))
+        Self::with(api_key, Signer::Hmac(Box::new(key)))
     }
     /// With an Ed25519 private key (PKCS#8, PEM or base64).
     pub fn ed25519(api_key: SecretString, pem: &SecretString) -> Result<Self, CredentialsError> {

@@ -4,10 +4,20 @@
 //! told apart by magnitude.
 
 pub mod account;
+mod answers;
+mod balances;
 pub mod credentials;
+mod fields;
+mod filters;
 pub mod market;
+mod market_json;
+mod names;
 pub mod orders;
+mod reply;
+mod request;
 pub mod rest;
+mod scan;
+mod sync;
 
 pub use credentials::Credentials;
 
@@ -15,6 +25,12 @@ use crate::types::time::{NS_PER_MIN, NS_PER_MS, NS_PER_US};
 
 /// The venue closes every connection after 24 hours; we go ten minutes before.
 pub const CONNECTION_LIFE_NS: i64 = (24 * 60 - 10) * NS_PER_MIN;
+
+/// The WebSocket API, for orders and user data alike.
+const WS_API_PATH: &str = "/ws-api/v3";
+
+/// The query that asks for times in microseconds.
+const TIME_UNIT: &str = "timeUnit=MICROSECOND";
 
 /// Times at or above this are microseconds: as milliseconds it would be the year 5138, as microseconds it is 1973.
 const MICROSECONDS_FROM: i64 = 100_000_000_000_000;
