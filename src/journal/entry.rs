@@ -127,7 +127,7 @@ pub struct SessionEnd {
 #[serde(deny_unknown_fields)]
 pub struct Recovered {
     /// Number of the first record that could not be trusted.
-    pub seq: u64,
+    pub first_bad_seq: u64,
     /// The segment's file name.
     pub file: String,
     /// Where in it.

@@ -380,7 +380,7 @@ fn recover(disk: &Arc<dyn Disk>, dir: &Path, config: LogConfig) -> Result<Tail, 
         cut().map_err(|e| JournalError::io("cutting the unused end off", &last_path, &e))?;
     }
     let recovered = torn.map(|bad| Recovered {
-        seq: bad.seq,
+        first_bad_seq: bad.seq,
         file: segment_name(last_index),
         offset: bad.offset,
         bytes,

@@ -23,6 +23,7 @@ pub mod entry;
 pub mod epoch;
 pub mod error;
 pub mod frame;
+pub mod image;
 pub mod log;
 pub mod note;
 pub mod reader;

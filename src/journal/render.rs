@@ -102,6 +102,8 @@ impl Renderer {
                 format!("cut {} bytes off {} at {}: {}", cut.bytes, cut.file, cut.offset, cut.why)
             }
         };
+        // Texts came over sockets: none of them may steer a terminal or look like another line.
+        let details = details.replace(char::is_control, "\u{FFFD}");
         format!("{:>10}  {}  {kind:<12} {details}", item.seq, time_text(item.wall_ns))
     }
 }

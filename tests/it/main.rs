@@ -6,6 +6,10 @@
 mod binance_recording;
 mod binance_support;
 mod flow;
+mod journal_codec;
+mod journal_crash;
+mod journal_disk;
+mod journal_support;
 mod net;
 mod plan;
 mod support;
