@@ -10,6 +10,7 @@ mod journal_codec;
 mod journal_crash;
 mod journal_disk;
 mod journal_support;
+mod journal_writer;
 mod net;
 mod plan;
 mod support;
