@@ -11,8 +11,11 @@ use crate::wire::retry::RetryConfig;
 pub struct FeedConfig {
     /// Time between timer facts.
     pub timer_ns: i64,
-    /// A market stream without data for this long is stale, however alive its socket is (F24).
+    /// A market connection without any data for this long is dead, however alive its socket is (F24).
     pub stale_after_ns: i64,
+    /// The same for each expected stream of each instrument: longer, because a single quiet instrument is no fault. A stream
+    /// that never speaks (a subscription that went wrong) uses up the attempts in a row.
+    pub stream_stale_after_ns: i64,
     /// A private connection without a single frame (the venue pings every 20 s) for this long is dead.
     pub quiet_after_ns: i64,
     /// Opening, handshake and subscription together may take this long.
@@ -34,6 +37,7 @@ impl Default for FeedConfig {
         Self {
             timer_ns: 100 * NS_PER_MS,
             stale_after_ns: 5 * NS_PER_S,
+            stream_stale_after_ns: 30 * NS_PER_S,
             quiet_after_ns: 65 * NS_PER_S,
             open_timeout_ns: 10 * NS_PER_S,
             renew_after_ns: (24 * 3_600 - 1_800) * NS_PER_S,

@@ -51,17 +51,14 @@ pub struct Outlet {
     waiting: VecDeque<Body>,
     left_out: [LeftOut; INSTRUMENTS_MAX],
     quotes_held: usize,
-    depth_refused: u32,
 }
 
 impl Outlet {
     /// Over the two rings. The first fact gets number 1.
     pub fn new(
-        journal: Producer<Record>,
-        line: Producer<Slot<Fact>>,
+        (journal, line): (Producer<Record>, Producer<Slot<Fact>>),
         reserve: usize,
-        page: Arc<KillPage>,
-        counters: Arc<Counters>,
+        (page, counters): (Arc<KillPage>, Arc<Counters>),
         clock: Clock,
     ) -> Self {
         let capacity = line.buffer().capacity();
@@ -84,7 +81,6 @@ impl Outlet {
             waiting: VecDeque::with_capacity(WAITING_TYPICAL),
             left_out: [LeftOut::default(); INSTRUMENTS_MAX],
             quotes_held: 0,
-            depth_refused: 0,
         }
     }
 
@@ -110,10 +106,10 @@ impl Outlet {
         self.last_decoded_ticks = 0;
     }
 
-    /// Ticks from the read to the last fact that it gave; 0 when it gave none.
+    /// Ticks from the read to the last fact since the last call; 0 when there was none.
     #[inline]
-    pub fn decoded_ticks(&self) -> u32 {
-        self.last_decoded_ticks
+    pub fn take_decoded(&mut self) -> u32 {
+        core::mem::take(&mut self.last_decoded_ticks)
     }
 
     /// Takes whatever a venue session says. `false`: a piece of depth was refused, the book is broken.
@@ -154,11 +150,6 @@ impl Outlet {
             self.line_room = self.line.slots();
         }
         self.line_room >= self.reserve + slots
-    }
-
-    /// Instruments whose book was broken here since the last call, as bits.
-    pub fn take_depth_refused(&mut self) -> u32 {
-        core::mem::take(&mut self.depth_refused)
     }
 
     /// Number of the last fact; 0 before the first.
@@ -219,7 +210,6 @@ impl Outlet {
             }
             _ => {
                 left_out.depth = true;
-                self.depth_refused |= 1 << at.index();
                 false
             }
         }

@@ -375,7 +375,9 @@ impl<D: Door> Gateway<D> {
         }
         self.polls_to_read = self.desk.config.read_every.saturating_sub(1);
         self.door.set_urgent(self.desk.upkeep.is_sweeping(), now);
-        let may_read = self.desk.outbox.may_read();
+        // While a halt is carried out the venue is read even if the engine no longer takes what it says (a dead journal stops
+        // the feed): the answers are kept, and nothing may keep the halt from hearing them.
+        let may_read = self.desk.outbox.may_read() || self.desk.upkeep.is_sweeping();
         let (desk, ticks) = (&mut self.desk, self.clock.ticks());
         self.door.drive(now, may_read, &mut |event| desk.on_door(event, now, ticks))
     }

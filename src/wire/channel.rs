@@ -18,7 +18,7 @@ pub struct ChannelConfig {
     pub ws: WsConfig,
     /// Reconnects.
     pub retry: RetryConfig,
-    /// From the start of an attempt to its confirmation.
+    /// From the start of an attempt until it is established.
     pub open_timeout_ns: i64,
     /// Without a byte for this long an open connection is dead: the venue pings.
     pub quiet_after_ns: i64,
@@ -67,7 +67,7 @@ struct Connection<L> {
     link: L,
     ws: WsClient,
     is_link_open: bool,
-    is_confirmed: bool,
+    is_established: bool,
     started_ns: i64,
     heard_ns: i64,
 }
@@ -93,7 +93,7 @@ impl<C: Connector> Channel<C> {
                 link: self.connector.open(mono_ns),
                 ws: WsClient::new(&self.config.ws, seed),
                 is_link_open: false,
-                is_confirmed: false,
+                is_established: false,
                 started_ns: mono_ns,
                 heard_ns: mono_ns,
             });
@@ -161,15 +161,24 @@ impl<C: Connector> Channel<C> {
         self.connection.as_mut().map_or(0, |c| c.ws.next_mask())
     }
 
-    /// The connection does what it is for: the row of failures is over, and the opening deadline is met.
-    pub fn confirm(&mut self) {
+    /// The peer answers as it should: the opening deadline is met. The row of failures goes on until
+    /// [`Channel::confirm`].
+    pub fn establish(&mut self) {
         if let Some(connection) = &mut self.connection {
-            connection.is_confirmed = true;
+            connection.is_established = true;
+        }
+    }
+
+    /// The connection does all that it is for: the row of failures is over.
+    pub fn confirm(&mut self) {
+        self.establish();
+        if self.connection.is_some() {
             self.retry.succeeded();
         }
     }
 
-    /// Gives the connection up. Returns the step that its owner acts on. A renewal is no failure: it is tried again at once.
+    /// Gives the connection up. Returns the step that its owner acts on. A renewal and an announced shutdown are no failures:
+    /// another connection is tried at once.
     #[cold]
     pub fn lose(&mut self, reason: Reason, mono_ns: i64) -> ChannelStep {
         if let Some(mut connection) = self.connection.take() {
@@ -177,7 +186,7 @@ impl<C: Connector> Channel<C> {
             // Best effort: the close frame, or the echo of the peer's. The connection is over either way.
             let _said_goodbye = connection.flush().is_ok();
             connection.link.close();
-            if reason != Reason::Renewed {
+            if !matches!(reason, Reason::Renewed | Reason::ServerShutdown) {
                 self.retry.failed(mono_ns);
             }
             let held_ns = i64::from(core::mem::take(&mut self.retry_after_s)) * NS_PER_S;
@@ -224,10 +233,10 @@ impl<L: Link> Connection<L> {
             LinkState::Closed(reason) => return Err(reason),
         }
         let age_ns = mono_ns - self.started_ns;
-        if !self.is_confirmed && age_ns > config.open_timeout_ns {
+        if !self.is_established && age_ns > config.open_timeout_ns {
             return Err(Reason::Timeout);
         }
-        if self.is_confirmed && mono_ns - self.heard_ns > config.quiet_after_ns {
+        if self.is_established && mono_ns - self.heard_ns > config.quiet_after_ns {
             return Err(Reason::Silent);
         }
         if age_ns > config.renew_after_ns {
