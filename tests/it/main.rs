@@ -11,6 +11,7 @@ mod journal_crash;
 mod journal_disk;
 mod journal_support;
 mod journal_writer;
+mod kill;
 mod net;
 mod plan;
 mod support;
