@@ -5,6 +5,8 @@
 
 mod binance_recording;
 mod binance_support;
+mod exchange;
+mod exchange_model;
 mod flow;
 mod journal_codec;
 mod journal_crash;

@@ -20,7 +20,7 @@ pub(super) enum Left {
 
 impl Left {
     /// How much of the base asset it can take at a price, on the lot grid.
-    fn at(self, price: Price, step: Qty) -> Qty {
+    pub(super) fn at(self, price: Price, step: Qty) -> Qty {
         match self {
             Self::Base(qty) => qty,
             Self::Quote(cash) => {

@@ -129,10 +129,9 @@ impl Market {
             self.check_position(desk, account, outlook.base, max)?;
         }
         if let Left::Quote(_) = taker.left {
-            if self.book.best(side.opposite()).is_none() {
-                return Err(Refusal::NO_LIQUIDITY);
-            }
-            if outlook.complete && outlook.base < self.spec.filters.lot.min {
+            let best = self.book.best(side.opposite()).ok_or(Refusal::NO_LIQUIDITY)?;
+            let lot = self.spec.filters.lot;
+            if taker.left.at(best.price, lot.step) < lot.min {
                 return Err(Refusal::LIQUIDITY_LOT_SIZE);
             }
         }
