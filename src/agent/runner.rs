@@ -25,6 +25,16 @@ impl StopFlag {
     }
 }
 
+/// Starts a named thread that is not on the hot path: the embedded venue, a writer, a server. It may block and is never
+/// pinned.
+#[expect(clippy::disallowed_methods, reason = "the one place where cold threads are started")]
+pub fn start_cold<T: Send + 'static>(
+    name: &str,
+    body: impl FnOnce() -> T + Send + 'static,
+) -> std::io::Result<JoinHandle<T>> {
+    std::thread::Builder::new().name(name.to_owned()).spawn(body)
+}
+
 /// Several agents as one: polled in order, so that a fact travels the whole line in one cycle.
 pub struct Composite {
     agents: Vec<Box<dyn Agent>>,

@@ -2,5 +2,8 @@
 //! Nothing here is named by the engine's own rooms.
 
 pub mod exchange;
+pub mod faults;
 pub mod fill;
 pub mod flow;
+pub mod recording;
+pub mod server;

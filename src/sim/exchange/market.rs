@@ -64,6 +64,8 @@ pub(super) struct Market {
     pub(super) histories: Vec<History>,
     pub(super) numbers: Numbers,
     pub(super) update_id: u64,
+    /// Whether a recording is mirrored: then only its trades go on the tape.
+    pub(super) external: bool,
     /// A level that changed and has not been told yet: changes of one level in a row are told once.
     dirty: Option<(Side, Price)>,
     best: (Level, Level),
@@ -97,6 +99,7 @@ impl Market {
             histories: Vec::new(),
             numbers: Numbers { order: start, trade: start, execution: start, prevented: 0 },
             update_id: config.update_id_start,
+            external: false,
             dirty: None,
             best: (Level::default(), Level::default()),
         }

@@ -178,7 +178,9 @@ impl Market {
             buyer_is_maker: buyer_is_maker(taker.record.side),
             taker_order: taker.record.id,
         };
-        self.tape.add(trade);
+        if !self.external {
+            self.tape.add(trade);
+        }
         desk.out.market.push(MarketEvent::Trade(trade));
 
         let taken = self.settle(desk, &taker.record, &trade, false, taker.limit.is_some());

@@ -7,6 +7,7 @@
 mod accounts;
 mod book;
 mod events;
+mod external;
 mod filters;
 mod history;
 mod market;

@@ -64,6 +64,17 @@ impl Market {
         order: &NewOrder,
     ) -> Result<OrderReport, Refusal> {
         let want = self.check(order, desk.now_ns)?;
+        self.place_wanted(desk, account, order, want)
+    }
+
+    /// A new order whose filters were checked, or do not bind it.
+    pub(super) fn place_wanted(
+        &mut self,
+        desk: &mut Desk<'_>,
+        account: AccountId,
+        order: &NewOrder,
+        want: Want,
+    ) -> Result<OrderReport, Refusal> {
         let mut taker = self.admit(desk, account, order, want)?;
         taker.record.id = self.next_order_id();
         if order.client_id.is_none() {

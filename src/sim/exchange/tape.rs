@@ -219,6 +219,26 @@ impl Series {
             .add(trade);
     }
 
+    /// Joins a candle of the past, given in order, to what is there.
+    fn seed(&mut self, kline: &Kline) {
+        let step = self.interval.ns();
+        let open_ns = kline.open_ns - kline.open_ns.rem_euclid(step);
+        match &mut self.current {
+            Some(current) if current.open_ns == open_ns => {
+                current.high = current.high.max(kline.high);
+                current.low = current.low.min(kline.low);
+                current.close = kline.close;
+                current.volume = saturating_qty(current.volume, kline.volume);
+                current.quote_volume = saturating_cash(current.quote_volume, kline.quote_volume);
+                current.trades += kline.trades;
+            }
+            _ => {
+                self.roll(open_ns);
+                self.current = Some(Kline { open_ns, interval_ns: step, ..*kline });
+            }
+        }
+    }
+
     fn all(&self) -> impl DoubleEndedIterator<Item = &Kline> {
         self.closed.iter().chain(self.current.iter())
     }
@@ -272,6 +292,16 @@ impl Tape {
             self.next_agg += 1;
         }
         self.next_agg - 1
+    }
+
+    /// Puts candles of the past, oldest first, into the series of their interval and of those made of it.
+    pub(super) fn seed(&mut self, interval: Interval, klines: &[Kline]) {
+        for series in self.series.iter_mut().filter(|s| s.interval.ns() % interval.ns() == 0) {
+            for kline in klines {
+                series.seed(kline);
+            }
+        }
+        self.last = klines.last().map_or(self.last, |kline| kline.close);
     }
 
     pub(super) fn add(&mut self, trade: PublicTrade) {
