@@ -2,9 +2,8 @@
 
 use interlock::event::{Body, Fact, Record};
 use interlock::journal::codec::{decode_record, encode_record, kind, record_kind};
-use interlock::journal::entry::{CheckpointMark, Recovered};
 use interlock::journal::wire::DecodeError;
-use interlock::journal::{Control, ControlKind, Entry, Item, Renderer, SessionEnd};
+use interlock::journal::{Entry, Item, Renderer};
 use interlock::types::instrument::{LotRule, NotionalRule, PercentPriceRule, PriceRule};
 use interlock::types::{Instrument, InstrumentTable, Qty, Symbol};
 use rand::rngs::SmallRng;
@@ -78,38 +77,9 @@ fn unknown_types_tags_and_versions_are_named() {
     assert!(json.starts_with("control record") && json.contains('x'), "{json}");
 }
 
-fn cold_entries() -> Vec<Entry> {
-    let mut header = support::header("s-1", 3);
-    header.notes.insert("clock".to_owned(), "tsc".into());
-    let control = Control {
-        kind: ControlKind::Arm,
-        who: "me \u{1F512} \"quoted\"".to_owned(),
-        cause: "drill\n2".to_owned(),
-        uid: Some(1000),
-        halt_epoch: u64::MAX,
-        details: serde_json::Map::new(),
-    };
-    let end = SessionEnd { session: "s-1".to_owned(), cause: "stopped".to_owned(), records: 3, facts: 9 };
-    let mark = CheckpointMark { size: 12, head: "00ff".to_owned(), key: "k".to_owned() };
-    let cut = Recovered {
-        first_bad_seq: 7,
-        file: "00000001.seg".to_owned(),
-        offset: 160,
-        bytes: 8,
-        why: "the checksum is wrong".to_owned(),
-    };
-    vec![
-        Entry::Session(Box::new(header)),
-        Entry::Control(Box::new(control)),
-        Entry::End(end),
-        Entry::Checkpoint(mark),
-        Entry::Recovered(cut),
-    ]
-}
-
 #[test]
 fn every_cold_record_survives_the_round_trip() {
-    for entry in cold_entries() {
+    for entry in support::cold_entries() {
         let mut bytes = Vec::new();
         entry.encode(&mut bytes).unwrap();
         assert_eq!(Entry::decode(entry.kind(), 1, &bytes).as_ref(), Ok(&entry));
@@ -157,7 +127,7 @@ fn a_session_header_gives_its_instrument_table_back() {
 fn cat_shows_every_entry_with_stable_keys_and_decimal_text() {
     let mut rng = SmallRng::seed_from_u64(seed(13));
     let mut renderer = Renderer::new();
-    let mut entries = cold_entries();
+    let mut entries = support::cold_entries();
     entries.extend((0..2_000).map(|_| Entry::Record(support::record(&mut rng))));
     for (seq, entry) in (1..).zip(entries) {
         let item = Item { seq, wall_ns: 1_700_000_000_000_000_000, mono_ns: 0, entry };
@@ -171,6 +141,6 @@ fn cat_shows_every_entry_with_stable_keys_and_decimal_text() {
         let line = renderer.line(&item);
         assert!(!line.contains(char::is_control), "{line:?}");
     }
-    let item = Item { seq: 1, wall_ns: 0, mono_ns: 0, entry: cold_entries().swap_remove(0) };
+    let item = Item { seq: 1, wall_ns: 0, mono_ns: 0, entry: support::cold_entries().swap_remove(0) };
     assert_eq!(renderer.json(&item)["event"], "BOOT_SEAL", "R-GATE-7");
 }

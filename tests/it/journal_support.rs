@@ -10,9 +10,12 @@ use interlock::event::{
     Intent, LinkStatus, NoteKind, OrderSpec, OrderUpdate, Quote, Record, Reply, ReplyKind, Sent, SentKind,
     Trade, Verdict,
 };
+use interlock::journal::entry::{CheckpointMark, Recovered};
 use interlock::journal::log::{Identity, Log, LogConfig};
 use interlock::journal::session::FORMAT;
-use interlock::journal::{Disk, Entry, Item, JournalError, Reader, SessionHeader};
+use interlock::journal::{
+    Control, ControlKind, Disk, Entry, Item, JournalError, Reader, SessionEnd, SessionHeader,
+};
 use interlock::types::{
     AssetId, Cash, ClientOrderId, InstrumentId, Level, Now, OrderState, OrderType, Price, Qty, Reason, Side,
     StrategyId, TimeInForce, TradeId, VenueOrderId,
@@ -301,4 +304,34 @@ pub(crate) fn record(rng: &mut SmallRng) -> Record {
         3 => Record::Note(note(rng)),
         _ => Record::Fact(fact(rng)),
     }
+}
+
+/// One of each cold record.
+pub(crate) fn cold_entries() -> Vec<Entry> {
+    let mut header = header("s-1", 3);
+    header.notes.insert("clock".to_owned(), "tsc".into());
+    let control = Control {
+        kind: ControlKind::Arm,
+        who: "me \u{1F512} \"quoted\"".to_owned(),
+        cause: "drill\n2".to_owned(),
+        uid: Some(1000),
+        halt_epoch: u64::MAX,
+        details: serde_json::Map::new(),
+    };
+    let end = SessionEnd { session: "s-1".to_owned(), cause: "stopped".to_owned(), records: 3, facts: 9 };
+    let mark = CheckpointMark { size: 12, head: "00ff".to_owned(), key: "k".to_owned() };
+    let cut = Recovered {
+        first_bad_seq: 7,
+        file: "00000001.seg".to_owned(),
+        offset: 160,
+        bytes: 8,
+        why: "the checksum is wrong".to_owned(),
+    };
+    vec![
+        Entry::Session(Box::new(header)),
+        Entry::Control(Box::new(control)),
+        Entry::End(end),
+        Entry::Checkpoint(mark),
+        Entry::Recovered(cut),
+    ]
 }

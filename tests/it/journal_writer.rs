@@ -374,6 +374,29 @@ fn a_cause_stands_before_its_effects() {
     assert_eq!((facts, intents, decisions), (count, count, count));
 }
 
+/// How fast the whole writer is, disk and all. Meaningful with `--profile quick`; prints, asserts nothing about time.
+#[test]
+#[ignore = "a measurement; benches/ has the journal's own work alone"]
+fn throughput_of_the_writer() {
+    let temporary = tempfile::tempdir().unwrap();
+    let clock = Clock::system();
+    let mut bench =
+        bench(Arc::new(RealDisk), temporary.path(), WriterConfig::default(), clock.clone()).unwrap();
+    let mut rng = SmallRng::seed_from_u64(1);
+    let records: Vec<Record> = (0..JOURNAL_RING_SLOTS).map(|_| support::record(&mut rng)).collect();
+    let (mut count, start) = (0u64, clock.mono_ns());
+    while count < 1_000_000 {
+        for record in &records[..8_000] {
+            bench.push(0, *record);
+        }
+        count += bench.writer.poll(clock.now()) as u64;
+    }
+    bench.writer.on_stop(clock.now());
+    let us = u64::try_from(clock.mono_ns() - start).unwrap() / 1_000;
+    let bytes = bench.counters.get(Counter::JournalBytes);
+    println!("{count} records, {bytes} bytes in {us} us: {} records a second", count * 1_000_000 / us);
+}
+
 /// Not a test of its own: the process that J6 kills. Writes facts as fast as it can and says what is durable.
 #[test]
 #[ignore = "the child process of j6_killed_at_random_what_was_published_is_there"]
