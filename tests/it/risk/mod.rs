@@ -1,0 +1,6 @@
+//! Risk: each check at its boundary, the whole against a plain model, the stage on its rings, and the ledger under it.
+
+mod checks;
+mod ledger;
+mod model;
+mod stage;
