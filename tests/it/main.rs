@@ -16,7 +16,6 @@ mod journal_support;
 mod journal_tamper;
 mod journal_writer;
 mod kill;
-mod flow;
 mod market;
 mod net;
 mod plan;
