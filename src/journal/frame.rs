@@ -176,7 +176,10 @@ impl std::fmt::Display for FrameError {
             Self::Padding => f.write_str("bytes that must be zero are not"),
             Self::Crc => f.write_str("the checksum is wrong"),
             Self::Seq(found) => write!(f, "record {found} stands here"),
-            Self::Chain => f.write_str("the hash does not follow from the record before: the record was changed, put in, or taken from elsewhere"),
+            Self::Chain => f.write_str(
+                "the hash does not follow from the record before: the record was changed, put in, or taken from \
+                 elsewhere",
+            ),
         }
     }
 }

@@ -81,6 +81,13 @@ impl Window {
         Ok(&self.bytes[from..])
     }
 
+    /// Forgets what was read: the file may have grown or been trimmed by its writer meanwhile.
+    fn refresh(&mut self) -> Result<(), JournalError> {
+        self.bytes.clear();
+        self.len = self.file.len().map_err(|e| JournalError::io("reading", &self.path, &e))?;
+        Ok(())
+    }
+
     fn is_zero_from(&mut self, mut offset: u64) -> Result<bool, JournalError> {
         while offset < self.len {
             let bytes = self.ensure(offset, 1)?;
@@ -142,6 +149,8 @@ pub struct Walker {
     header: Option<SegmentHeader>,
     current: Option<Current>,
     stop: Option<Stop>,
+    /// The offset of the last bad record that was looked at a second time.
+    looked_twice_at: Option<u64>,
     /// Whether the first segment's place in the chain has to be taken from its own header.
     trust_first: bool,
 }
@@ -171,6 +180,7 @@ impl Walker {
             header: None,
             current: None,
             stop: None,
+            looked_twice_at: None,
             trust_first,
         }
     }
@@ -349,9 +359,22 @@ impl Walker {
         let (seq, offset) = (self.next_seq, self.offset);
         let last = self.opened == self.segments.len();
         let Some(window) = &mut self.window else { return Ok(()) };
-        let bad = Bad { seq, file: window.path.clone(), offset, why };
+        if last && self.looked_twice_at != Some(offset) {
+            // The journal may be in use: its writer was between the window's reading and the file's. Look again.
+            self.looked_twice_at = Some(offset);
+            return window.refresh();
+        }
         // A further segment is only made when all of this one is durable.
         let durable = !last || known_durable_behind(window, offset, seq)?;
+        if durable && last {
+            // The last word before an accusation: the record itself, read after its witness.
+            window.refresh()?;
+            if self.step()?.is_ok() {
+                return Ok(());
+            }
+        }
+        let Some(window) = &self.window else { return Ok(()) };
+        let bad = Bad { seq, file: window.path.clone(), offset, why };
         self.stop = Some(if durable { Stop::Corrupt(bad) } else { Stop::Torn(bad) });
         Ok(())
     }

@@ -120,11 +120,19 @@ fn compare(
     last_file: PathBuf,
     end: u64,
 ) {
+    let origin = Checkpoint::origin_of(&report.chain_id);
+    if origin != checkpoint.origin {
+        report.torn = false;
+        let why = format!("this is {origin}, and the checkpoint is of {}", checkpoint.origin);
+        report.first_bad = Some(Bad { seq: 1, file: last_file, offset: 0, why });
+        return;
+    }
     match found {
         Some((hash, file, offset)) if hash != checkpoint.head => {
             report.torn = false;
             let why = format!(
-                "its hash is not the one that was signed on {}: it, or a record before it, was changed and the chain written anew",
+                "its hash is not the one that was signed on {}: it, or a record before it, was changed and the chain \
+                 written anew",
                 checkpoint.when()
             );
             report.first_bad = Some(Bad { seq: checkpoint.size, file, offset, why });

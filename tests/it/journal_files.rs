@@ -7,12 +7,16 @@ use interlock::agent::ring::ring;
 use interlock::agent::{Agent, Clock};
 use interlock::event::{Body, Fact, Record};
 use interlock::journal::scan::segment_name;
+use interlock::journal::verify::verify_on;
 use interlock::journal::writer::Parts;
 use interlock::journal::{
     Disk, Entry, JournalError, RealDisk, Rings, Writer, WriterConfig, epoch, read_session, sessions, verify,
 };
 use interlock::limits::JOURNAL_RING_SLOTS;
 use interlock::shared::Counters;
+
+use rand::SeedableRng;
+use rand::rngs::SmallRng;
 
 use crate::journal_disk::SimDisk;
 use crate::journal_support as support;
@@ -55,7 +59,7 @@ fn p5_an_epoch_file_that_was_changed_is_refused_with_a_remedy() {
         disk.put(&path, &good[..at]);
         assert!(epoch::next(&disk, &support::dir()).is_err(), "cut at {at}");
     }
-    disk.put(&path, &[b'x'; 100_000]);
+    disk.put(&path, &vec![b'x'; 100_000]);
     assert!(epoch::next(&disk, &support::dir()).is_err());
     disk.put(&path, format!("interlock boot epoch {}\n", epoch::MAX).as_bytes());
     assert!(epoch::next(&disk, &support::dir()).is_err(), "without its checksum");
@@ -125,6 +129,41 @@ fn sessions_are_listed_and_read_one_by_one_from_one_chain() {
     }
     let report = verify(&dir, None).unwrap();
     assert!(report.is_good() && report.sessions == 3, "{report}");
+}
+
+#[test]
+fn a_journal_in_use_is_read_without_a_false_alarm() {
+    // Small windows of time, many of them: segments grow, are trimmed and rotated while they are read and verified.
+    let disk = SimDisk::default();
+    let shared: Arc<dyn Disk> = Arc::new(disk);
+    let config = interlock::journal::log::LogConfig {
+        segment_bytes: 600 << 10,
+        step_bytes: 8 << 10,
+        check_bytes: 1 << 30,
+    };
+    let mut log = support::open_log(&shared, config, 1).unwrap();
+    let done = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut rng = SmallRng::seed_from_u64(1);
+            for at in 0..12_000 {
+                let entry = Entry::Record(support::record(&mut rng));
+                log.append(&entry, support::at(at)).unwrap();
+                if at % 7 == 0 {
+                    log.commit().unwrap();
+                }
+            }
+            done.store(true, std::sync::atomic::Ordering::Release);
+        });
+        let mut reads = 0;
+        while !done.load(std::sync::atomic::Ordering::Acquire) {
+            let report = verify_on(Arc::clone(&shared), &support::dir(), None).unwrap();
+            assert!(report.is_good() || report.torn, "{report}");
+            reads += 1;
+        }
+        println!("{reads} reads");
+    });
+    assert!(verify_on(shared, &support::dir(), None).unwrap().is_good());
 }
 
 #[test]

@@ -186,7 +186,7 @@ fn j8_verify_names_the_first_bad_record() {
             assert_eq!(first_bad(&reordered.verify(None)), seq, "reorder");
         }
     }
-    let foreign = Segment { header: other.header, frames: good.frames.clone() };
+    let foreign = Segment { header: other.header, frames: good.frames };
     assert_eq!(first_bad(&foreign.verify(None)), 1, "records under another header");
 }
 
@@ -211,6 +211,9 @@ fn j8_only_a_checkpoint_shows_a_cut_tail_and_a_chain_written_anew() {
         assert_eq!(first_bad(&report), signed.size);
         assert!(report.first_bad.unwrap().why.contains("written anew"));
     }
+    let other = facts(2, &mut rng);
+    let report = other.verify(Some(&signed));
+    assert!(report.first_bad.unwrap().why.contains("the checkpoint is of interlock-journal/0101"));
     // A journal that has grown since is fine.
     let mut earlier = good.clone();
     earlier.frames.truncate(4);
@@ -371,7 +374,9 @@ fn j9_payloads_behind_good_hashes_are_errors_not_panics() {
         let mut payload = vec![0; rng.random_range(0..150)];
         rng.fill_bytes(&mut payload);
         if rng.random() {
-            payload.iter_mut().for_each(|b| *b %= 12);
+            for byte in &mut payload {
+                *byte %= 12;
+            }
         }
         let mut link = good.header.link();
         let version = if rng.random_range(0..8) == 0 { 2 } else { 1 };

@@ -63,7 +63,7 @@ fn bench(disk: Arc<dyn Disk>, dir: &Path, config: WriterConfig, clock: Clock) ->
         clock: clock.clone(),
         halt: Box::new(move |reason, _now: Now| to_halts.lock().unwrap().push(reason)),
         observer: Some(Box::new(move |seq: u64, record: &Record| {
-            to_observed.lock().unwrap().push((seq, *record))
+            to_observed.lock().unwrap().push((seq, *record));
         })),
     };
     let header = support::header("s-1", 1);
@@ -290,60 +290,50 @@ fn j7_a_disk_that_stalls_for_5_s_means_risk_off_and_no_record_is_lost() {
     assert!(support::records(&items) == expected, "a record was lost");
 }
 
+/// A stage of the next test: for each cause that comes in, journals what it makes of it, and only then hands it on.
+fn stage(
+    mut causes: impl FnMut() -> Option<u64>,
+    mut journal: Producer<Record>,
+    mut next: Option<Producer<u64>>,
+    make: impl Fn(u64) -> Record,
+    count: u64,
+) {
+    let mut done = 0;
+    while done < count {
+        let Some(cause) = causes() else {
+            std::thread::yield_now();
+            continue;
+        };
+        while journal.push(make(cause)).is_err() {
+            std::thread::yield_now();
+        }
+        while next.as_mut().is_some_and(|next| next.push(cause).is_err()) {
+            std::thread::yield_now();
+        }
+        done += 1;
+    }
+}
+
 #[test]
 fn a_cause_stands_before_its_effects() {
-    // Four stages on threads of their own, each acting on what the one before it handed on; the writer drains meanwhile.
+    // Stages on threads of their own, each acting on what the one before it handed on; the writer drains meanwhile.
     let count = 30_000u64;
     let disk = SimDisk::default();
     let mut bench = sim_bench(&disk, WriterConfig::default()).unwrap();
-    let [mut feed, mut signal, mut risk, _gateway] = bench.stages;
-    let (mut to_signal, mut from_feed) = ring(64, 0u64);
-    let (mut to_risk, mut from_signal) = ring(64, 0u64);
+    let [feed, signal, risk, _gateway] = bench.stages;
+    let (to_signal, mut from_feed) = ring(64, 0u64);
+    let (to_risk, mut from_signal) = ring(64, 0u64);
     let mut rng = SmallRng::seed_from_u64(seed(33));
     let (intent, decision) = (support::intent(&mut rng), support::decision(&mut rng));
     std::thread::scope(|scope| {
-        scope.spawn(move || {
-            for seq in 1..=count {
-                while feed.push(timer(seq)).is_err() {
-                    std::thread::yield_now();
-                }
-                while to_signal.push(seq).is_err() {
-                    std::thread::yield_now();
-                }
-            }
-        });
-        scope.spawn(move || {
-            let mut done = 0;
-            while done < count {
-                let Ok(cause_seq) = from_feed.pop() else {
-                    std::thread::yield_now();
-                    continue;
-                };
-                while signal.push(Record::Intent(Intent { cause_seq, ..intent })).is_err() {
-                    std::thread::yield_now();
-                }
-                while to_risk.push(cause_seq).is_err() {
-                    std::thread::yield_now();
-                }
-                done += 1;
-            }
-        });
-        scope.spawn(move || {
-            let mut done = 0;
-            while done < count {
-                let Ok(cause_seq) = from_signal.pop() else {
-                    std::thread::yield_now();
-                    continue;
-                };
-                let record = Decision { cause_seq, verdict: Verdict::Approved, ..decision };
-                while risk.push(Record::Decision(record)).is_err() {
-                    std::thread::yield_now();
-                }
-                done += 1;
-            }
-        });
-        let mut drained = 0;
-        let mut at = 0;
+        let mut numbers = 1..=count;
+        scope.spawn(move || stage(|| numbers.next(), feed, Some(to_signal), timer, count));
+        let intent = move |cause_seq| Record::Intent(Intent { cause_seq, ..intent });
+        scope.spawn(move || stage(|| from_feed.pop().ok(), signal, Some(to_risk), intent, count));
+        let decision =
+            move |cause_seq| Record::Decision(Decision { cause_seq, verdict: Verdict::Approved, ..decision });
+        scope.spawn(move || stage(|| from_signal.pop().ok(), risk, None, decision, count));
+        let (mut drained, mut at) = (0, 0);
         while drained < 3 * usize::try_from(count).unwrap() {
             at += 1_000;
             bench.clock.set_virtual(at);
