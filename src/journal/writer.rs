@@ -27,6 +27,9 @@ use crate::limits::{JOURNAL_CONTROL_SLOTS, JOURNAL_RING_SLOTS};
 use crate::shared::{Counter, Counters};
 use crate::types::{Now, Reason};
 
+/// Laps over the rings at the end of a session.
+const STOP_LAPS_MAX: usize = 64;
+
 /// Sees every record that a stage journals, in journal order, whether or not the disk still takes them.
 pub trait Observer: Send {
     /// One record. `seq` is its number in the chain, or 0 once the journal has failed.
@@ -109,6 +112,8 @@ pub struct Writer {
     waiting: Vec<(u64, SyncSender<Answer>)>,
     /// When the oldest uncommitted record was taken.
     uncommitted_since_ns: Option<i64>,
+    /// Longest time from taking a record to its being durable.
+    lag_max_us: u64,
     session: String,
     session_seq0: u64,
     last_fact: u64,
@@ -146,6 +151,7 @@ impl Writer {
             requests,
             waiting: Vec::with_capacity(JOURNAL_CONTROL_SLOTS),
             uncommitted_since_ns: None,
+            lag_max_us: 0,
             session: header.session.clone(),
             session_seq0,
             last_fact: 0,
@@ -276,7 +282,11 @@ impl Writer {
     fn commit(&mut self, now: Now) {
         match self.log.commit() {
             Ok(durable) => {
-                self.uncommitted_since_ns = None;
+                if let Some(since) = self.uncommitted_since_ns.take() {
+                    let lag_ns = self.parts.clock.mono_ns() - since;
+                    self.lag_max_us = self.lag_max_us.max(lag_ns.max(0).unsigned_abs() / 1_000);
+                    self.parts.counters.set(Counter::JournalLagMaxUs, self.lag_max_us);
+                }
                 self.parts.counters.add(Counter::JournalCommits, 1);
                 self.publish(durable);
                 let head = Head { seq: durable, hash: self.log.last_hash() };
@@ -358,7 +368,12 @@ impl Agent for Writer {
     }
 
     fn on_stop(&mut self, now: Now) {
-        while self.drain(now) + self.take_requests(now) > 0 {}
+        // The stages have stopped, so one lap takes all; bounded in case one of them has not.
+        for _ in 0..STOP_LAPS_MAX {
+            if self.drain(now) + self.take_requests(now) == 0 {
+                break;
+            }
+        }
         if self.failed.is_none() {
             let end = SessionEnd {
                 session: self.session.clone(),

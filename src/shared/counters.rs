@@ -70,6 +70,8 @@ counters! {
     JournalFailed => "journal_failed", "1 once the journal can't be written";
     /// Journal: group commits.
     JournalCommits => "journal_commits_total", "group commits, each one fdatasync";
+    /// Journal: longest lag so far.
+    JournalLagMaxUs => "journal_lag_max_us", "longest time from taking a record to its being durable, microseconds";
     /// Journal: times a stage found its ring full.
     JournalRingFull => "journal_ring_full_total", "times that a stage found its journal ring full";
     /// Journal: records drained and thrown away after it failed.

@@ -71,6 +71,8 @@ type SyncHook = Box<dyn FnMut(u64) + Send>;
 pub(crate) struct SimDisk {
     state: Arc<Mutex<State>>,
     on_sync: Arc<Mutex<Option<SyncHook>>>,
+    on_read: Arc<Mutex<Option<SyncHook>>>,
+    reads: Arc<Mutex<u64>>,
 }
 
 impl std::fmt::Debug for SimDisk {
@@ -117,6 +119,11 @@ impl SimDisk {
     pub(crate) fn on_sync(&self, hook: impl FnMut(u64) + Send + 'static) {
         *self.on_sync.lock().unwrap() = Some(Box::new(hook));
     }
+    /// Called before each read of a file with its number.
+    pub(crate) fn on_read(&self, hook: impl FnMut(u64) + Send + 'static) {
+        *self.reads.lock().unwrap() = 0;
+        *self.on_read.lock().unwrap() = Some(Box::new(hook));
+    }
     /// A file's bytes as a reader sees them.
     pub(crate) fn bytes(&self, path: &Path) -> Vec<u8> {
         let state = self.state.lock().unwrap();
@@ -143,7 +150,7 @@ impl SimDisk {
             dirs: state.dirs.clone(),
             ..State::default()
         };
-        Self { state: Arc::new(Mutex::new(fresh)), on_sync: Arc::default() }
+        Self { state: Arc::new(Mutex::new(fresh)), ..Self::default() }
     }
 
     /// The disk as it is found after the power came back.
@@ -170,7 +177,7 @@ impl SimDisk {
             dirs: state.dirs.clone(),
             ..State::default()
         };
-        Self { state: Arc::new(Mutex::new(fresh)), on_sync: Arc::default() }
+        Self { state: Arc::new(Mutex::new(fresh)), ..Self::default() }
     }
 
     fn call(&self, is_sync: bool) -> io::Result<Option<Fault>> {
@@ -363,6 +370,11 @@ impl SimFile {
 
 impl DiskFile for SimFile {
     fn read_at(&self, offset: u64, out: &mut [u8]) -> io::Result<usize> {
+        if let Some(hook) = self.disk.on_read.lock().unwrap().as_mut() {
+            let mut reads = self.disk.reads.lock().unwrap();
+            *reads += 1;
+            hook(*reads);
+        }
         let state = self.disk.state.lock().unwrap();
         let bytes = &state.inodes[self.inode].now;
         let from = usize::try_from(offset).unwrap().min(bytes.len());

@@ -110,6 +110,7 @@ fn records_become_durable_in_groups_and_only_then_are_published() {
     bench.poll_at(5_100_000);
     assert_eq!(bench.counters.get(Counter::JournalDurable), 3, "5 ms after the first one");
     assert_eq!(bench.counters.get(Counter::JournalCommits), 1, "one sync for both");
+    assert_eq!(bench.counters.get(Counter::JournalLagMaxUs), 5_099, "the lag is measured (P3)");
     bench.writer.on_stop(bench.clock.now());
     let (items, end) = support::read_all(Arc::new(disk), &support::dir());
     assert!(end.unwrap());

@@ -5,11 +5,11 @@
 
 mod binance_recording;
 mod binance_support;
-mod exchange;
-mod exchange_model;
 mod control;
 mod control_rig;
 mod control_socket;
+mod exchange;
+mod exchange_model;
 mod flow;
 mod journal_codec;
 mod journal_crash;
