@@ -190,7 +190,12 @@ where
     Line {
         stages: [Box::new(feed), Box::new(signal), Box::new(risk), Box::new(gateway)],
         ends: Ends {
-            journal: journal::Rings { feed: feed_j.1, signal: signal_j.1, risk: risk_j.1, gateway: gateway_j.1 },
+            journal: journal::Rings {
+                feed: feed_j.1,
+                signal: signal_j.1,
+                risk: risk_j.1,
+                gateway: gateway_j.1,
+            },
             commands: command_in,
             rest_requests: request_out,
             rest_answers: answer_in,

@@ -3,6 +3,7 @@
 //! [`plan`] turns TOML into a checked plan; the other files build the pipeline that the plan's mode asks for. No stage is
 //! ever told its mode: what differs is which edges stand at the two ends of the line.
 
+pub mod access;
 pub mod line;
 pub mod placement;
 pub mod plan;
