@@ -7,4 +7,6 @@ pub mod access;
 pub mod line;
 pub mod placement;
 pub mod plan;
+pub mod prepare;
 pub mod rest_worker;
+pub mod session;

@@ -3,15 +3,14 @@
 
 use std::time::Duration;
 
-use crate::agent::Clock;
 use crate::agent::clock::sleep;
 use crate::agent::ring::{Consumer, Producer};
-use crate::agent::runner::StopFlag;
+use crate::agent::{Agent, Clock, StopFlag};
 use crate::event::ClockOffset;
 use crate::feed::{RestAnswer, RestRequest};
 use crate::net::Rest;
 use crate::types::time::NS_PER_S;
-use crate::types::{InstrumentId, InstrumentTable};
+use crate::types::{InstrumentId, InstrumentTable, Now};
 use crate::venue::binance::rest;
 
 /// How often the venue's clock is measured.
@@ -31,7 +30,7 @@ pub const ANSWER_RING_SLOTS: usize = 2_048;
 /// Slots of the ring from the feed.
 pub const REQUEST_RING_SLOTS: usize = 64;
 
-/// The worker's state; [`RestWorker::run`] is its thread.
+/// The worker: an agent that may block, on a thread of its own.
 #[derive(Debug)]
 pub struct RestWorker {
     /// The venue's REST end.
@@ -44,33 +43,48 @@ pub struct RestWorker {
     pub answers: Producer<RestAnswer>,
     /// For the measurement of the venue's clock.
     pub clock: Clock,
+    /// Bars of history and the clock's first measurement, to be told first.
+    pub first: Vec<RestAnswer>,
     /// Until this time, monotonic, the venue wants no requests (429, 418).
     pub quiet_until_ns: i64,
+    /// When the venue's clock is measured next, monotonic.
+    pub clock_due_ns: i64,
+    /// Ends a wait for the feed.
+    pub stop: StopFlag,
+}
+
+impl Agent for RestWorker {
+    fn name(&self) -> &'static str {
+        "rest"
+    }
+
+    /// One thing at a time; may block on the network.
+    fn poll(&mut self, now: Now) -> usize {
+        for answer in std::mem::take(&mut self.first) {
+            self.answer(answer);
+        }
+        if now.mono_ns < self.quiet_until_ns {
+            self.refuse_all();
+            return 0;
+        }
+        if let Ok(RestRequest::Snapshot(instrument)) = self.requests.pop() {
+            self.snapshot(instrument);
+            return 1;
+        }
+        if now.mono_ns < self.clock_due_ns {
+            return 0;
+        }
+        let measured = self.measure_clock();
+        let pause_ns = if measured.is_some() { CLOCK_EVERY_NS } else { CLOCK_RETRY_NS };
+        self.clock_due_ns = self.clock.now().mono_ns + pause_ns;
+        if let Some(offset) = measured {
+            self.answer(RestAnswer::ClockOffset(offset));
+        }
+        1
+    }
 }
 
 impl RestWorker {
-    /// Works until asked to stop.
-    pub fn run(mut self, stop: &StopFlag) {
-        let mut clock_due_ns = 0;
-        while !stop.is_stopped() {
-            let now = self.clock.now().mono_ns;
-            if now < self.quiet_until_ns {
-                self.refuse_all();
-            } else if let Ok(RestRequest::Snapshot(instrument)) = self.requests.pop() {
-                self.snapshot(instrument, stop);
-                continue;
-            } else if now >= clock_due_ns {
-                let measured = self.measure_clock();
-                clock_due_ns = self.clock.now().mono_ns
-                    + if measured.is_some() { CLOCK_EVERY_NS } else { CLOCK_RETRY_NS };
-                if let Some(offset) = measured {
-                    self.answer(RestAnswer::ClockOffset(offset), stop);
-                }
-            }
-            sleep(PAUSE);
-        }
-    }
-
     /// While the venue wants no requests, the feed hears so and keeps its own pacing.
     fn refuse_all(&mut self) {
         while let Ok(RestRequest::Snapshot(instrument)) = self.requests.pop() {
@@ -80,13 +94,13 @@ impl RestWorker {
         }
     }
 
-    fn snapshot(&mut self, instrument: InstrumentId, stop: &StopFlag) {
+    fn snapshot(&mut self, instrument: InstrumentId) {
         let pieces = self.fetch_snapshot(instrument).unwrap_or_default();
         if pieces.is_empty() {
-            self.answer(RestAnswer::SnapshotFailed(instrument), stop);
+            self.answer(RestAnswer::SnapshotFailed(instrument));
         }
         for piece in pieces {
-            self.answer(RestAnswer::Depth(piece), stop);
+            self.answer(RestAnswer::Depth(piece));
         }
     }
 
@@ -113,9 +127,9 @@ impl RestWorker {
     }
 
     /// Puts an answer on the ring; waits for room, since a snapshot with a hole is none.
-    fn answer(&mut self, answer: RestAnswer, stop: &StopFlag) {
+    fn answer(&mut self, answer: RestAnswer) {
         while self.answers.push(answer).is_err() {
-            if stop.is_stopped() || self.answers.is_abandoned() {
+            if self.stop.is_stopped() || self.answers.is_abandoned() {
                 return;
             }
             sleep(PAUSE);

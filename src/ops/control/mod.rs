@@ -34,7 +34,7 @@ use super::protocol::RecoverArgs;
 use super::socket::{Incoming, Server};
 use super::status::{JournalStatus, KillStatus, Status, ThreadStatus};
 use super::watch::Watcher;
-use crate::agent::{Agent, Clock};
+use crate::agent::{Agent, Clock, StopFlag};
 use crate::event::{Command, CommandKind};
 use crate::journal::ControlHandle;
 use crate::journal::entry::{Control as Act, ControlKind as ActKind, Entry};
@@ -66,6 +66,9 @@ pub struct ControlConfig {
     pub wait_ns: i64,
     /// Arm without being asked, once, after start: what the demo does, and says. Never over a marker, a kill file or a trip.
     pub arm_at_start: Option<RecoverArgs>,
+    /// Set when the engine is about to stop: no more intents then, and everything open is cancelled. No trip: a stop that
+    /// was asked for leaves no marker.
+    pub leave: StopFlag,
 }
 
 impl ControlConfig {
@@ -80,6 +83,7 @@ impl ControlConfig {
             silent_ns: 30 * NS_PER_S,
             wait_ns: 2 * NS_PER_MS,
             arm_at_start: None,
+            leave: StopFlag::default(),
         }
     }
 }
@@ -179,6 +183,7 @@ pub struct Control {
     began_ns: Option<i64>,
     next_second_ns: i64,
     next_drain_ns: i64,
+    has_left: bool,
 }
 
 impl Control {
@@ -199,6 +204,7 @@ impl Control {
             began_ns: None,
             next_second_ns: 0,
             next_drain_ns: 0,
+            has_left: false,
         };
         if let Err(error) = marker::keep_reserve(&control.parts.paths) {
             control.event(now, Level::Warn, "MARKER_RESERVE", &[("error", json!(error.to_string()))]);
@@ -388,6 +394,19 @@ impl Control {
         Some(ticket)
     }
 
+    /// The first half of a graceful stop.
+    fn leave_if_asked(&mut self, now: Now) -> usize {
+        if self.has_left || !self.config.leave.is_stopped() {
+            return 0;
+        }
+        self.has_left = true;
+        self.event(now, Level::Info, "STOPPING", &[]);
+        for kind in [CommandKind::Stop, CommandKind::CancelAll] {
+            self.command(kind, crate::event::command::ALL_INSTRUMENTS, None);
+        }
+        1
+    }
+
     /// What is done once a second.
     fn each_second(&mut self, now: Now) -> usize {
         if now.mono_ns < self.next_second_ns {
@@ -444,6 +463,7 @@ impl Agent for Control {
         work += self.notice(now);
         work += self.answer_trips(now);
         work += self.arm_if_due(now);
+        work += self.leave_if_asked(now);
         work += self.each_second(now);
         work += self.drain(now);
         if work == 0 && self.config.wait_ns > 0 {

@@ -12,7 +12,7 @@ use std::path::PathBuf;
 pub use files::{ConfigError, load};
 pub use sections::{
     FeedSection, GatewaySection, Idle, JournalSection, KillSection, Layout, Mode, PaperSection,
-    PlacementSection, Plan, StrategySection, VenueSection,
+    PlacementSection, Plan, Signing, StrategySection, VenueSection,
 };
 
 impl Plan {

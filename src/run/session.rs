@@ -1,0 +1,435 @@
+//! One session of the engine: everything is made ready, the threads start in the order of need (journal, control, REST, and the
+//! hot ones last), and stop in the reverse one. A session that can't be made ready has started nothing.
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::agent::cpu::{self, Granted};
+use crate::agent::runner::{RunnerConfig, StopFlag};
+use crate::agent::{Agent, AgentRunner, Clock, IdleStrategy, clock};
+use crate::feed::RestAnswer;
+use crate::gateway::Door;
+use crate::journal::writer::{Parts as WriterParts, WriterConfig};
+use crate::journal::{Disk, JournalError, RealDisk, SessionHeader, Writer, epoch};
+use crate::ops::control::{Control, ControlConfig, ControlParts};
+use crate::ops::events::{Event, EventSender, Events, Level};
+use crate::ops::files::{self, Durability};
+use crate::ops::health::{Bounds, Thread, Vitals};
+use crate::ops::latency::Histograms;
+use crate::ops::lock::{InstanceLock, LockError};
+use crate::ops::paths::Paths;
+use crate::ops::protocol::RecoverArgs;
+use crate::ops::socket::{Policy, Server, SocketError};
+use crate::ops::watch::{self, Snapshot, View, Watcher};
+use crate::shared::{Counters, HaltLevel, KillPage};
+use crate::types::time::{NS_PER_MS, NS_PER_S};
+use crate::types::{InstrumentTable, Reason};
+use crate::wire::link::Connector;
+
+use super::access::HaltReference;
+use super::line::{self, Parts, Shared};
+use super::placement::{self, Placement, PlacementError};
+use super::plan::Plan;
+use super::prepare::Prepared;
+use super::rest_worker::RestWorker;
+
+/// How long a graceful stop waits for the venue's answer that nothing is open.
+const STOP_WITHIN: Duration = Duration::from_secs(5);
+/// How long the journal may lag without progress before the lease is withheld.
+const JOURNAL_LAG_NS: i64 = NS_PER_S;
+
+/// Why a session did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// Another engine has the data directory.
+    #[error(transparent)]
+    Lock(#[from] LockError),
+    /// The stages can't be placed.
+    #[error(transparent)]
+    Placement(#[from] PlacementError),
+    /// The journal can't be opened.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// The control sockets can't be bound.
+    #[error(transparent)]
+    Socket(#[from] SocketError),
+    /// A file or a thread.
+    #[error("{what}: {source}")]
+    Io {
+        /// What was tried.
+        what: String,
+        /// Why it failed.
+        source: io::Error,
+    },
+    /// The parts do not fit together.
+    #[error("{0}")]
+    Parts(String),
+}
+
+fn io_error(what: impl Into<String>) -> impl FnOnce(io::Error) -> StartError {
+    let what = what.into();
+    move |source| StartError::Io { what, source }
+}
+
+/// What the data directory gives a boot: the lock, the page, the epoch.
+#[derive(Debug)]
+pub struct Ground {
+    /// Where things are.
+    pub paths: Paths,
+    /// Held as long as the engine runs.
+    lock: InstanceLock,
+    /// The boot's epoch, durable.
+    pub epoch: u32,
+    /// What the stages share.
+    pub shared: Shared,
+    /// Name of the session.
+    pub session: String,
+}
+
+impl Ground {
+    /// Takes possession of a data directory. From here on the kill page is this boot's, and tripped.
+    pub fn take(data_dir: &std::path::Path, clock: &Clock) -> Result<Self, StartError> {
+        let paths = Paths::new(data_dir, None);
+        std::fs::create_dir_all(&paths.data).map_err(io_error(format!("making {}", paths.data.display())))?;
+        let lock = InstanceLock::take(&paths)?;
+        let epoch = epoch::next(&RealDisk, &journal_dir(&paths))?;
+        let now = clock.now();
+        let boot_id = (now.ns.unsigned_abs() << 8) ^ u64::from(epoch) | 1;
+        let page = KillPage::create(&paths.kill_page(), boot_id, now)
+            .map_err(io_error(format!("making the kill page {}", paths.kill_page().display())))?;
+        let shared =
+            Shared { page: Arc::new(page), counters: Arc::new(Counters::default()), clock: clock.clone() };
+        let started = jiff::Timestamp::from_nanosecond(i128::from(now.ns)).unwrap_or_default();
+        let session = format!("{}-{epoch:06}", started.strftime("%Y%m%dT%H%M%SZ"));
+        Ok(Self { paths, lock, epoch, shared, session })
+    }
+}
+
+/// Where the journal is in a data directory.
+pub fn journal_dir(paths: &Paths) -> PathBuf {
+    paths.data.join("journal")
+}
+
+/// What a session is made of, besides the line's own parts.
+#[derive(Debug)]
+pub struct Setup {
+    /// The configuration.
+    pub plan: Plan,
+    /// The mode's name, for the record and for people.
+    pub mode: String,
+    /// What the venue said.
+    pub prepared_table: InstrumentTable,
+    /// Strategy names by id.
+    pub strategies: Vec<String>,
+    /// For the REST worker.
+    pub rest: crate::net::Rest,
+    /// What the REST worker tells first.
+    pub first: Vec<RestAnswer>,
+    /// For the halt tool.
+    pub halt: HaltReference,
+    /// The cores, read in `main`.
+    pub granted: Granted,
+    /// `LIVE_KILL_SWITCH` is set.
+    pub kill_environment: bool,
+    /// Whether the engine arms itself once all is well.
+    pub arm: bool,
+}
+
+impl Setup {
+    /// From what was prepared.
+    pub fn first_answers(prepared: &Prepared) -> Vec<RestAnswer> {
+        let bars = prepared.history.iter().copied().map(RestAnswer::Bar);
+        prepared.offset.map(RestAnswer::ClockOffset).into_iter().chain(bars).collect()
+    }
+}
+
+/// A running session.
+#[derive(Debug)]
+pub struct Session {
+    /// What the stages share.
+    pub shared: Shared,
+    /// Where the stages are.
+    pub placement: Placement,
+    /// Name of the session.
+    pub session: String,
+    watcher: Watcher,
+    events: EventSender,
+    threads: Threads,
+    stops: Stops,
+    _lock: InstanceLock,
+}
+
+/// One flag for each group of threads that stops together.
+#[derive(Clone, Debug, Default)]
+struct Stops {
+    leave: StopFlag,
+    hot: StopFlag,
+    rest: StopFlag,
+    journal: StopFlag,
+    control: StopFlag,
+}
+
+/// How a session ended.
+#[derive(Clone, Debug)]
+pub struct Ended {
+    /// The last snapshot.
+    pub snapshot: Arc<Snapshot>,
+    /// Whether the venue said that nothing was open.
+    pub all_cancelled: bool,
+    /// Orders that may still be open.
+    pub open_orders: u64,
+}
+
+/// Starts a session: the line's parts are given, everything around them is made here.
+pub fn start<M, A, D>(ground: Ground, parts: Parts<M, A, D>, setup: Setup) -> Result<Session, StartError>
+where
+    M: Connector + 'static,
+    A: Connector + 'static,
+    D: Door + 'static,
+{
+    let placement = placement::decide(&setup.plan.placement, &setup.granted)?;
+    let Ground { paths, lock, epoch, shared, session } = ground;
+    // Threads that are started from here on stay away from the hot cores, but for the hot ones, which pin themselves.
+    cpu::confine_current_thread(&placement.cold_cores).map_err(io_error("confining the cold threads"))?;
+    files::replace(&paths.halt_config(), setup.halt.text().as_bytes(), Durability::Atomic)
+        .map_err(io_error(format!("writing {}", paths.halt_config().display())))?;
+
+    let line = line::build(parts, &shared);
+    let (to_control, control_watcher) = watch::channel();
+    let (to_main, watcher) = watch::channel();
+    let header = header(&setup, &shared, &session, epoch, &placement);
+    let view = View::new(setup.prepared_table.clone(), &setup.strategies, vec![to_control, to_main]);
+    let (writer, handle) = Writer::create(
+        Arc::new(RealDisk) as Arc<dyn Disk>,
+        &journal_dir(&paths),
+        writer_config(&setup.plan),
+        &header,
+        line.ends.journal,
+        writer_parts(&shared, view),
+    )?;
+    let mut events =
+        Events::open(&paths.events()).map_err(io_error(format!("opening {}", paths.events().display())))?;
+    announce(&mut events, &header, &writer, shared.clock.now().ns);
+    let events_sender = events.sender();
+    let stops = Stops::default();
+    let control = Control::new(
+        control_config(&setup, &stops),
+        ControlParts {
+            server: Server::bind(&paths, Policy::standard(&setup.plan.kill.operator_uids))?,
+            page: Arc::clone(&shared.page),
+            clock: shared.clock.clone(),
+            counters: Arc::clone(&shared.counters),
+            commands: line.ends.commands,
+            table: setup.prepared_table.clone(),
+            vitals: vitals(&setup.plan, &placement, &shared),
+            health: Vec::new(),
+            recorder: Box::new(handle),
+            watcher: control_watcher,
+            latency: Histograms::new(shared.clock.clone(), line.ends.samples, vec![line.ends.traces]),
+            events,
+            paths,
+        },
+    );
+    let rest = RestWorker {
+        rest: setup.rest,
+        table: setup.prepared_table,
+        requests: line.ends.rest_requests,
+        answers: line.ends.rest_answers,
+        clock: shared.clock.clone(),
+        first: setup.first,
+        quiet_until_ns: 0,
+        clock_due_ns: 0,
+        stop: stops.rest.clone(),
+    };
+    let threads = Threads::start(&placement, &shared, &stops, writer, control, rest, line.stages)
+        .map_err(io_error("starting a thread"))?;
+    Ok(Session { shared, placement, session, watcher, events: events_sender, threads, stops, _lock: lock })
+}
+
+/// The threads of a session.
+#[derive(Debug)]
+struct Threads {
+    journal: AgentRunner,
+    control: AgentRunner,
+    rest: AgentRunner,
+    hot: Vec<AgentRunner>,
+}
+
+/// How a cold thread waits.
+const COLD: IdleStrategy = IdleStrategy::Park;
+
+impl Threads {
+    /// In the order of need: whoever is depended upon first.
+    #[expect(clippy::too_many_arguments, reason = "everything that runs, once")]
+    fn start(
+        placement: &Placement,
+        shared: &Shared,
+        stops: &Stops,
+        writer: Writer,
+        control: Control,
+        rest: RestWorker,
+        stages: [Box<dyn Agent>; 4],
+    ) -> io::Result<Self> {
+        let cold = |name: &str, agent: Box<dyn Agent>, stop: &StopFlag| {
+            let config = RunnerConfig { name: name.to_owned(), core: None, idle: COLD };
+            AgentRunner::start(&config, vec![agent], shared.clock.clone(), stop.clone(), |_| {})
+        };
+        let journal = cold("journal", Box::new(writer), &stops.journal)?;
+        let control = cold("control", Box::new(control), &stops.control)?;
+        let rest = cold("rest", Box::new(rest), &stops.rest)?;
+        let mut stages = stages.into_iter();
+        let mut hot = Vec::new();
+        for (slot, thread) in placement.threads.iter().enumerate() {
+            let config = RunnerConfig { name: thread.name(), core: thread.core, idle: thread.idle };
+            let agents = stages.by_ref().take(thread.stages.len()).collect();
+            let page = Arc::clone(&shared.page);
+            let beat = move |now| page.heartbeat(slot, now);
+            hot.push(AgentRunner::start(&config, agents, shared.clock.clone(), stops.hot.clone(), beat)?);
+        }
+        Ok(Self { journal, control, rest, hot })
+    }
+}
+
+/// The first events of a session: the boot's seal (R-GATE-7), and what opening the journal cut off.
+fn announce(events: &mut Events, header: &SessionHeader, writer: &Writer, now_ns: i64) {
+    let seal = Event::new(now_ns, Level::Info, "BOOT_SEAL")
+        .with("session", header.session.clone())
+        .with("mode", header.mode.clone())
+        .with("config_hash", header.config_hash.clone())
+        .with("build", header.build_id.clone())
+        .with("boot_epoch", header.boot_epoch);
+    events.emit(&seal);
+    if let Some(cut) = writer.recovered() {
+        let event = Event::new(now_ns, Level::Warn, "JOURNAL_TAIL_CUT")
+            .with("first_bad_seq", cut.first_bad_seq)
+            .with("file", cut.file.clone())
+            .with("why", cut.why.clone());
+        events.emit(&event);
+    }
+}
+
+/// Build id: version, and a hash of the running program, so that two builds of one version differ.
+pub fn build_id() -> String {
+    let program = std::fs::read("/proc/self/exe").map(|bytes| blake3::hash(&bytes).to_hex().to_string());
+    let hash = program.unwrap_or_else(|_| "unknown".to_owned());
+    format!("{}+{}", env!("CARGO_PKG_VERSION"), &hash[..hash.len().min(16)])
+}
+
+fn header(setup: &Setup, shared: &Shared, session: &str, epoch: u32, placement: &Placement) -> SessionHeader {
+    let mut header = SessionHeader {
+        format: crate::journal::session::FORMAT,
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        session: session.to_owned(),
+        mode: setup.mode.clone(),
+        boot_epoch: epoch,
+        build_id: build_id(),
+        config_hash: setup.plan.hash(),
+        started_ns: shared.clock.now().ns,
+        config: setup.plan.to_toml(),
+        assets: Vec::new(),
+        instruments: Vec::new(),
+        strategies: setup.strategies.clone(),
+        notes: serde_json::Map::new(),
+    };
+    header.set_table(&setup.prepared_table);
+    let threads: Vec<_> =
+        placement.threads.iter().map(|t| json!({ "stages": t.name(), "core": t.core })).collect();
+    header.notes.insert("threads".to_owned(), json!(threads));
+    header.notes.insert("counter_clock".to_owned(), json!(shared.clock.has_counter()));
+    header
+}
+
+fn writer_config(plan: &Plan) -> WriterConfig {
+    let mut config = WriterConfig { commit_ns: ms(plan.journal.sync_every_ms), ..WriterConfig::default() };
+    config.log.segment_bytes = plan.journal.segment_mib << 20;
+    config
+}
+
+fn writer_parts(shared: &Shared, view: View) -> WriterParts {
+    let page = Arc::clone(&shared.page);
+    WriterParts {
+        counters: Arc::clone(&shared.counters),
+        clock: shared.clock.clone(),
+        halt: Box::new(move |reason: Reason, now| {
+            page.trip(HaltLevel::RiskOff, reason, now.ns);
+        }),
+        observer: Some(Box::new(view)),
+    }
+}
+
+fn control_config(setup: &Setup, stops: &Stops) -> ControlConfig {
+    let kill = &setup.plan.kill;
+    ControlConfig {
+        lease_ns: ms(kill.lease_ms),
+        stall_ns: ms(kill.stall_after_ms),
+        clock_step_ns_max: ms(kill.clock_step_max_ms),
+        kill_environment: setup.kill_environment,
+        arm_at_start: setup
+            .arm
+            .then(|| RecoverArgs { cause: format!("{} start", setup.mode), by: "interlock run".to_owned() }),
+        leave: stops.leave.clone(),
+        ..ControlConfig::new(&setup.mode)
+    }
+}
+
+fn vitals(plan: &Plan, placement: &Placement, shared: &Shared) -> Vitals {
+    let bounds = Bounds {
+        stall_ns: ms(plan.kill.stall_after_ms),
+        journal_lag_ns: JOURNAL_LAG_NS,
+        market_age_ns: ms(plan.feed.stale_after_ms),
+    };
+    let threads =
+        placement.threads.iter().enumerate().map(|(slot, t)| Thread { slot, name: t.name() }).collect();
+    Vitals::new(bounds, Arc::clone(&shared.page), Arc::clone(&shared.counters), threads)
+}
+
+fn ms(ms: u64) -> i64 {
+    i64::try_from(ms).unwrap_or(i64::MAX).saturating_mul(NS_PER_MS)
+}
+
+impl Session {
+    /// The latest view of the line.
+    pub fn snapshot(&mut self) -> &Arc<Snapshot> {
+        self.watcher.latest()
+    }
+
+    /// For events of the caller's.
+    pub const fn events(&self) -> &EventSender {
+        &self.events
+    }
+
+    /// Stops gracefully: no more intents, everything open cancelled (bounded in time), then the threads in the reverse order of
+    /// their start.
+    pub fn stop(mut self) -> io::Result<Ended> {
+        self.stops.leave.stop();
+        let deadline_ns = self.shared.clock.mono_ns() + i64::try_from(STOP_WITHIN.as_nanos()).unwrap_or(0);
+        let all_cancelled = loop {
+            // The commands need a moment to travel; after that the count is the truth.
+            clock::sleep(Duration::from_millis(50));
+            if self.shared.page.open_orders() == 0 {
+                break true;
+            }
+            if self.shared.clock.mono_ns() >= deadline_ns {
+                break false;
+            }
+        };
+        let open_orders = self.shared.page.open_orders();
+        self.stops.hot.stop();
+        for runner in std::mem::take(&mut self.threads.hot) {
+            runner.join()?;
+        }
+        self.stops.rest.stop();
+        self.threads.rest.join()?;
+        // The journal takes what the stages left in its rings, and the control thread's last acts.
+        self.stops.journal.stop();
+        self.threads.journal.join()?;
+        let snapshot = Arc::clone(self.watcher.latest());
+        self.stops.control.stop();
+        self.threads.control.join()?;
+        Ok(Ended { snapshot, all_cancelled, open_orders })
+    }
+}
