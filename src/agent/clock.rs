@@ -16,6 +16,8 @@ use crate::types::Now;
 #[derive(Debug, Default)]
 struct Anchor {
     epoch_minus_mono_ns: AtomicI64,
+    /// How far the engine's time is moved from the host's: into a recording's.
+    shift_ns: AtomicI64,
 }
 
 #[derive(Clone, Debug)]
@@ -43,7 +45,7 @@ impl Clock {
 
     /// A clock that stands at `ns` until [`Clock::set_virtual`] moves it: simulation and tests.
     pub fn virtual_at(ns: i64) -> Self {
-        let anchor = Anchor { epoch_minus_mono_ns: AtomicI64::new(ns) };
+        let anchor = Anchor { epoch_minus_mono_ns: AtomicI64::new(ns), shift_ns: AtomicI64::new(0) };
         Self { source: Source::Virtual(Arc::new(AtomicI64::new(0))), anchor: Arc::new(anchor) }
     }
 
@@ -106,6 +108,13 @@ impl Clock {
         self.anchor.epoch_minus_mono_ns.load(Ordering::Relaxed)
     }
 
+    /// Moves the engine's wall clock by `shift_ns` from the host's, for good: a recording is played in its own time. Before the
+    /// session starts.
+    pub fn shift(&self, shift_ns: i64) {
+        self.anchor.shift_ns.store(shift_ns, Ordering::Relaxed); // see `epoch_minus_mono_ns`
+        self.reanchor();
+    }
+
     /// Anchors the wall clock anew and returns by how many nanoseconds it moved. Control thread only, about once a
     /// second. A step of the wall clock shows in the return value; deadlines do not see it.
     #[expect(clippy::disallowed_methods, reason = "the one place that reads the wall clock")]
@@ -125,8 +134,9 @@ impl Clock {
                 best = (after - before, wall_ns - i64::midpoint(before, after));
             }
         }
-        let old = self.anchor.epoch_minus_mono_ns.swap(best.1, Ordering::Relaxed); // see `epoch_minus_mono_ns`
-        best.1 - old
+        let anchored = best.1.saturating_add(self.anchor.shift_ns.load(Ordering::Relaxed));
+        let old = self.anchor.epoch_minus_mono_ns.swap(anchored, Ordering::Relaxed); // see `epoch_minus_mono_ns`
+        anchored - old
     }
 }
 

@@ -10,3 +10,4 @@ pub mod plan;
 pub mod prepare;
 pub mod rest_worker;
 pub mod session;
+pub mod wiring;

@@ -1,18 +1,243 @@
 //! `interlock run`, `interlock venue`, `interlock journal replay`.
 
-use std::path::Path;
+use std::io::{IsTerminal as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
-use crate::Outcome;
+use anyhow::{Context as _, anyhow};
+use interlock::agent::cpu::Granted;
+use interlock::agent::{Clock, clock};
+use interlock::ops::client::exit::DONE;
+use interlock::ops::client::read_status;
+use interlock::ops::paths::Paths;
+use interlock::run::access::Access;
+use interlock::run::plan::{self, Environment, Mode, Plan};
+use interlock::run::prepare::{self, PrepareError, Prepared};
+use interlock::run::session::{self, Ground, Session, Setup, StartError};
+use interlock::run::wiring::{self, Brain};
+use interlock::sim::faults::FaultPlan;
+use interlock::sim::recording::{RecordingClock, RecordingConfig, Speed};
+use interlock::sim::server::{VenueConfig, VenueHandle};
+
 use crate::args::{Common, RunArgs, VenueArgs};
+use crate::screen::{Screen, summary};
+use crate::{Failure, Outcome};
 
-pub(crate) fn run(_common: &Common, _args: &RunArgs) -> Outcome {
-    Ok(0)
+/// How often the live table is drawn.
+const FRAME: Duration = Duration::from_millis(500);
+
+/// Set by SIGINT and SIGTERM.
+fn stop_signal() -> anyhow::Result<Arc<AtomicBool>> {
+    let flag = Arc::new(AtomicBool::new(false));
+    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
+        // The second one ends the process at once, should the graceful way hang.
+        signal_hook::flag::register_conditional_shutdown(signal, 130, Arc::clone(&flag))?;
+        signal_hook::flag::register(signal, Arc::clone(&flag))?;
+    }
+    Ok(flag)
 }
 
-pub(crate) fn venue(_common: &Common, _args: &VenueArgs) -> Outcome {
-    Ok(0)
+fn say(text: &str) {
+    let _closed = writeln!(std::io::stderr(), "{text}");
+}
+
+pub(crate) fn run(common: &Common, args: &RunArgs) -> Outcome {
+    let mut plan = plan::load(&common.config).map_err(Failure::usage)?;
+    match args.mode.as_deref() {
+        Some("paper") => plan.mode = Mode::Paper,
+        Some(_) => plan.mode = Mode::Demo,
+        None => {}
+    }
+    let environment = Environment::read();
+    let granted = Granted::read().context("reading the granted cores")?;
+    let stop = stop_signal().context("listening for signals")?;
+    let held = Ground::lock(&common.data_dir).map_err(started_nothing)?;
+    let clock = Clock::system();
+    let (venue, access) = open_venue(common, args, &mut plan, &environment)?;
+    let rest = prepare::rest_of(&access);
+    if venue.is_some() && !args.recording.is_empty() {
+        // The engine lives in the recording's time, so that its bars fall where they fell.
+        if let Some(offset) = interlock::run::rest_worker::measure_clock(&rest, &clock) {
+            clock.shift(offset.offset_ns);
+        }
+    }
+    let prepared = prepare::prepare(&plan, &rest, &clock).map_err(|e| match e {
+        PrepareError::Venue { .. } => Failure::from(e),
+        PrepareError::UnknownSymbol(_) | PrepareError::Strategy { .. } => Failure::usage(e),
+    })?;
+    for filter in &prepared.unknown_filters {
+        say(&format!("interlock: the venue has a filter that is not known here and not applied: {filter}"));
+    }
+    let ground = Ground::take(held, &clock).map_err(started_nothing)?;
+    let paths = ground.paths.clone();
+    let arm = plan.mode == Mode::Demo && !args.no_arm || plan.mode == Mode::Paper && !args.no_arm;
+    let session = start(plan, &access, rest, prepared, ground, granted, environment.kill_switch, arm)?;
+    watch(args, &paths, session, &stop, venue)
+}
+
+/// Errors of a start: the user's to mend, so exit code 2.
+fn started_nothing(error: StartError) -> Failure {
+    match error {
+        StartError::Lock(_) | StartError::Placement(_) | StartError::Parts(_) => Failure::usage(error),
+        StartError::Journal(_) | StartError::Socket(_) | StartError::Io { .. } => Failure::from(error),
+    }
+}
+
+/// The venue: the one given, the configured one, or an embedded one in this process.
+fn open_venue(
+    common: &Common,
+    args: &RunArgs,
+    plan: &mut Plan,
+    environment: &Environment,
+) -> Result<(Option<VenueHandle>, Access), Failure> {
+    if let Some(file) = &args.venue {
+        let access = Access::from_venue_file(file).map_err(Failure::usage)?;
+        if plan.venue == Plan::default().venue && !access.symbols.is_empty() {
+            plan.venue.symbols.clone_from(&access.symbols);
+        }
+        return Ok((None, access));
+    }
+    if !plan.venue.rest_url.is_empty() {
+        let access = Access::from_plan(plan, environment.api_key_file.clone()).map_err(Failure::usage)?;
+        return Ok((None, access));
+    }
+    let config = VenueConfig {
+        seed: plan.venue.seed,
+        recording: recording(&args.recording, args.full_speed),
+        ..VenueConfig::demo(common.data_dir.join("venue"))
+    };
+    let handle = interlock::sim::server::start(config).map_err(|e| Failure::from(anyhow!(e)))?;
+    let access = Access::from_venue_file(handle.file_path()).map_err(Failure::from)?;
+    if !args.recording.is_empty() {
+        plan.venue.symbols.clone_from(&access.symbols);
+    }
+    say(&format!("embedded venue at {}", handle.urls().rest));
+    Ok((Some(handle), access))
+}
+
+fn recording(files: &[PathBuf], full_speed: bool) -> Option<RecordingConfig> {
+    (!files.is_empty()).then(|| RecordingConfig {
+        files: files.to_vec(),
+        klines: Vec::new(),
+        speed: if full_speed { Speed::Full } else { Speed::Original },
+        clock: RecordingClock::Recorded,
+    })
+}
+
+#[expect(clippy::too_many_arguments, reason = "everything that a session is made of, once")]
+fn start(
+    plan: Plan,
+    access: &Access,
+    rest: interlock::net::Rest,
+    prepared: Prepared,
+    ground: Ground,
+    granted: Granted,
+    kill_environment: bool,
+    arm: bool,
+) -> Result<Session, Failure> {
+    let first = Setup::first_answers(&prepared);
+    let Prepared { table, limits, running, strategies, .. } = prepared;
+    let seed = ground.shared.page.boot_id();
+    let brain = Brain { epoch: ground.epoch, table: table.clone(), running, limits, seed };
+    let rest_url = rest.endpoint().to_string();
+    let setup = Setup {
+        mode: plan.mode.name().to_owned(),
+        halt: access.halt_reference(rest_url, plan.venue.symbols.clone()),
+        prepared_table: table,
+        strategies,
+        rest,
+        first,
+        granted,
+        kill_environment,
+        arm,
+        plan: plan.clone(),
+    };
+    let parts = wiring::venue_parts(&plan, access, brain).map_err(started_nothing)?;
+    session::start(ground, parts, setup).map_err(started_nothing)
+}
+
+/// Shows the running engine until it is to stop, then stops it and says how it went.
+fn watch(
+    args: &RunArgs,
+    paths: &Paths,
+    session: Session,
+    stop: &AtomicBool,
+    venue: Option<VenueHandle>,
+) -> Outcome {
+    let began_ns = session.shared.clock.mono_ns();
+    let until_ns = args.duration.map(|d| began_ns.saturating_add(i64::try_from(d.as_nanos()).unwrap_or(i64::MAX)));
+    let clock = session.shared.clock.clone();
+    let mut screen = Screen::new(!args.plain && std::io::stdout().is_terminal());
+    screen.banner(&session);
+    loop {
+        // Acquire pairs with the handler's release.
+        let asked = stop.load(Ordering::Acquire);
+        let over = until_ns.is_some_and(|until| clock.mono_ns() >= until);
+        let played = venue.as_ref().is_some_and(VenueHandle::is_recording_done);
+        if asked || over || played {
+            break;
+        }
+        if let Ok(status) = read_status(paths) {
+            screen.draw(&status);
+        }
+        clock::sleep(FRAME);
+    }
+    let last = read_status(paths).ok();
+    let name = session.session.clone();
+    let ended = session.stop().context("stopping the threads")?;
+    if let Some(venue) = venue {
+        venue.stop();
+    }
+    let mut out = std::io::stdout().lock();
+    write!(out, "{}", summary(&name, last.as_ref(), &ended))?;
+    writeln!(out, "System shutdown complete")?;
+    Ok(DONE)
+}
+
+pub(crate) fn venue(common: &Common, args: &VenueArgs) -> Outcome {
+    let stop = stop_signal().context("listening for signals")?;
+    let listen = args
+        .listen
+        .parse()
+        .map_err(|_| Failure::usage(anyhow!("--listen {:?} is not an address like 127.0.0.1:9443", args.listen)))?;
+    let faults = match &args.faults {
+        None => FaultPlan::default(),
+        Some(path) => {
+            let text = std::fs::read_to_string(path)
+                .with_context(|| format!("reading {}", path.display()))
+                .map_err(Failure::usage)?;
+            FaultPlan::from_toml(&text).map_err(|e| Failure::usage(anyhow!("{}: {e}", path.display())))?
+        }
+    };
+    let config = VenueConfig {
+        listen,
+        seed: args.seed,
+        recording: recording(&args.recording, args.full_speed),
+        faults,
+        ..VenueConfig::demo(common.data_dir.clone())
+    };
+    let handle = interlock::sim::server::start(config).map_err(|e| Failure::from(anyhow!(e)))?;
+    let mut out = std::io::stdout().lock();
+    let urls = handle.urls();
+    writeln!(out, "rest        {}", urls.rest)?;
+    writeln!(out, "ws_streams  {}", urls.ws_streams)?;
+    writeln!(out, "ws_api      {}", urls.ws_api)?;
+    writeln!(out, "venue.json  {}", handle.file_path().display())?;
+    out.flush()?;
+    let clock = Clock::system();
+    let began_ns = clock.mono_ns();
+    let until_ns = args.duration.map(|d| began_ns.saturating_add(i64::try_from(d.as_nanos()).unwrap_or(i64::MAX)));
+    // Acquire pairs with the handler's release.
+    while !stop.load(Ordering::Acquire) && until_ns.is_none_or(|until| clock.mono_ns() < until) {
+        clock::sleep(Duration::from_millis(100));
+    }
+    handle.stop();
+    writeln!(out, "System shutdown complete")?;
+    Ok(DONE)
 }
 
 pub(crate) fn replay(_common: &Common, _dir: &Path, _session: Option<&str>) -> Outcome {
-    Ok(0)
+    Ok(DONE)
 }

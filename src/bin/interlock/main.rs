@@ -5,6 +5,7 @@ mod config;
 mod engine;
 mod journal;
 mod kill;
+mod screen;
 
 use std::io::Write as _;
 use std::process::ExitCode;

@@ -1,0 +1,132 @@
+//! The real edges: TCP and TLS links to a venue at both ends of the line.
+
+use std::sync::Arc;
+
+use rustls::ClientConfig;
+
+use crate::feed::{AccountSide, FeedConfig, MarketSide};
+use crate::gateway::{GatewayConfig, Limit, WireDoor, channel_config};
+use crate::net::{Endpoint, TcpConnector, TcpTimeouts, client_config};
+use crate::risk::Risk;
+use crate::signal::{Running, Signal};
+use crate::types::time::{NS_PER_MS, NS_PER_S};
+use crate::types::{InstrumentId, InstrumentTable};
+use crate::venue::binance::account::AccountSession;
+use crate::venue::binance::market::{MarketConfig, MarketSession};
+use crate::venue::binance::orders::{OrderConfig, OrderSession};
+
+use super::access::{Access, AccessError};
+use super::line::Parts;
+use super::plan::Plan;
+use super::session::StartError;
+
+/// The door to a venue over TCP and TLS.
+pub type VenueDoor = WireDoor<TcpConnector>;
+
+/// What the four stages need to be made.
+#[derive(Debug)]
+pub struct Brain {
+    /// Boot epoch.
+    pub epoch: u32,
+    /// Instruments.
+    pub table: InstrumentTable,
+    /// Strategies.
+    pub running: Vec<Running>,
+    /// The venue's rate limits.
+    pub limits: Vec<Limit>,
+    /// Entropy for masks and jitter.
+    pub seed: u64,
+}
+
+/// Feed's figures from the plan.
+pub fn feed_config(plan: &Plan) -> FeedConfig {
+    let mut config = FeedConfig {
+        stale_after_ns: ms(plan.feed.stale_after_ms),
+        renew_after_ns: ms(plan.feed.renew_after_s.saturating_mul(1_000)),
+        ..FeedConfig::default()
+    };
+    config.stream_stale_after_ns = config.stream_stale_after_ns.max(config.stale_after_ns);
+    config.retry.attempts_in_a_row_max = plan.feed.retries_max;
+    config
+}
+
+/// The gateway's figures from the plan.
+pub fn gateway_config(plan: &Plan) -> GatewayConfig {
+    let mut config = GatewayConfig {
+        decision_age_max_ns: ms(plan.gateway.decision_age_max_ms),
+        recv_window_ns: ms(plan.gateway.recv_window_ms),
+        reserve_percent: u8::try_from(plan.gateway.reserve_percent).unwrap_or(90),
+        ..GatewayConfig::default()
+    };
+    config.retry.attempts_in_a_row_max = plan.feed.retries_max;
+    config
+}
+
+/// The order session's figures from the plan.
+fn order_config(plan: &Plan) -> OrderConfig {
+    OrderConfig {
+        recv_window_ms: u32::try_from(plan.gateway.recv_window_ms).unwrap_or(u32::MAX),
+        reply_timeout_ns: ms(plan.gateway.answer_timeout_ms),
+        ..OrderConfig::default()
+    }
+}
+
+fn ms(ms: u64) -> i64 {
+    i64::try_from(ms).unwrap_or(i64::MAX / NS_PER_S).saturating_mul(NS_PER_MS)
+}
+
+fn connector(endpoint: &Endpoint, tls: &Arc<ClientConfig>) -> TcpConnector {
+    TcpConnector::new(endpoint.clone(), Arc::clone(tls), TcpTimeouts::default())
+}
+
+/// Signal and risk of a plan.
+fn minds(plan: &Plan, brain: Brain) -> Result<(Signal, Risk, InstrumentTable, Vec<Limit>), StartError> {
+    let everything: Vec<InstrumentId> = brain.table.all().iter().map(|i| i.id).collect();
+    let signal = Signal::new(brain.epoch, &brain.table, brain.running)
+        .map_err(|e| StartError::Parts(e.to_string()))?;
+    let risk =
+        Risk::new(&plan.risk, &brain.table, &everything).map_err(|e| StartError::Parts(e.to_string()))?;
+    Ok((signal, risk, brain.table, brain.limits))
+}
+
+/// The market side over TCP and TLS.
+fn market_side(
+    plan: &Plan,
+    access: &Access,
+    table: &InstrumentTable,
+    tls: &Arc<ClientConfig>,
+    seed: u64,
+) -> MarketSide<TcpConnector> {
+    let session = MarketSession::new(table, MarketConfig::default());
+    let host = access.stream.host_header();
+    MarketSide::new(connector(&access.stream, tls), host, session, table, &feed_config(plan), seed)
+}
+
+/// The parts of a line between a venue and itself: market data in, orders out, both over TLS.
+pub fn venue_parts(
+    plan: &Plan,
+    access: &Access,
+    brain: Brain,
+) -> Result<Parts<TcpConnector, TcpConnector, VenueDoor>, StartError> {
+    let setting = |e: AccessError| StartError::Parts(e.to_string());
+    let tls = client_config(&access.roots);
+    let seed = brain.seed;
+    let signing = plan.venue.signing;
+    let (signal, risk, table, limits) = minds(plan, brain)?;
+    let (feed, gateway) = (feed_config(plan), gateway_config(plan));
+    let account = AccountSession::new(&table, access.credentials(signing).map_err(setting)?);
+    let orders = OrderSession::new(&table, access.credentials(signing).map_err(setting)?, order_config(plan));
+    let host = access.ws_api.host_header();
+    let channel = channel_config(&gateway, host.clone(), &orders);
+    Ok(Parts {
+        feed,
+        market: market_side(plan, access, &table, &tls, seed),
+        account: Some(AccountSide::new(connector(&access.ws_api, &tls), host, account, &feed, seed ^ 1)),
+        signal,
+        risk,
+        forward_market: false,
+        door: WireDoor::new(connector(&access.ws_api, &tls), channel, orders, seed ^ 2),
+        gateway,
+        limits,
+    })
+}
