@@ -160,7 +160,8 @@ impl Status {
         out
     }
 
-    fn render_latency(&self) -> String {
+    /// The latency figures as a table; empty when nothing was measured.
+    pub fn render_latency(&self) -> String {
         let measured: Vec<_> = self.latency.iter().filter(|(_, f)| f.count > 0).collect();
         if measured.is_empty() {
             return String::new();

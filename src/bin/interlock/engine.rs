@@ -162,12 +162,13 @@ fn start(
 fn watch(
     args: &RunArgs,
     paths: &Paths,
-    session: Session,
+    mut session: Session,
     stop: &AtomicBool,
     venue: Option<VenueHandle>,
 ) -> Outcome {
     let began_ns = session.shared.clock.mono_ns();
-    let until_ns = args.duration.map(|d| began_ns.saturating_add(i64::try_from(d.as_nanos()).unwrap_or(i64::MAX)));
+    let until_ns =
+        args.duration.map(|d| began_ns.saturating_add(i64::try_from(d.as_nanos()).unwrap_or(i64::MAX)));
     let clock = session.shared.clock.clone();
     let mut screen = Screen::new(!args.plain && std::io::stdout().is_terminal());
     screen.banner(&session);
@@ -179,6 +180,8 @@ fn watch(
         if asked || over || played {
             break;
         }
+        // Drained, so that the one that is looked at in the end is the latest.
+        let _seen = session.snapshot();
         if let Ok(status) = read_status(paths) {
             screen.draw(&status);
         }
@@ -198,10 +201,9 @@ fn watch(
 
 pub(crate) fn venue(common: &Common, args: &VenueArgs) -> Outcome {
     let stop = stop_signal().context("listening for signals")?;
-    let listen = args
-        .listen
-        .parse()
-        .map_err(|_| Failure::usage(anyhow!("--listen {:?} is not an address like 127.0.0.1:9443", args.listen)))?;
+    let listen = args.listen.parse().map_err(|_| {
+        Failure::usage(anyhow!("--listen {:?} is not an address like 127.0.0.1:9443", args.listen))
+    })?;
     let faults = match &args.faults {
         None => FaultPlan::default(),
         Some(path) => {
@@ -228,7 +230,8 @@ pub(crate) fn venue(common: &Common, args: &VenueArgs) -> Outcome {
     out.flush()?;
     let clock = Clock::system();
     let began_ns = clock.mono_ns();
-    let until_ns = args.duration.map(|d| began_ns.saturating_add(i64::try_from(d.as_nanos()).unwrap_or(i64::MAX)));
+    let until_ns =
+        args.duration.map(|d| began_ns.saturating_add(i64::try_from(d.as_nanos()).unwrap_or(i64::MAX)));
     // Acquire pairs with the handler's release.
     while !stop.load(Ordering::Acquire) && until_ns.is_none_or(|until| clock.mono_ns() < until) {
         clock::sleep(Duration::from_millis(100));

@@ -95,10 +95,11 @@ pub(crate) fn summary(name: &str, status: Option<&Status>, ended: &Ended) -> Str
         );
     }
     for refusal in &view.refusals {
-        let _infallible = writeln!(text, "refused {:<20} {}", refusal.reason, refusal.refused + refusal.withheld);
+        let _infallible =
+            writeln!(text, "refused {:<20} {}", refusal.reason, refusal.refused + refusal.withheld);
     }
     if let Some(status) = status {
-        let _infallible = writeln!(text, "\n{}", interlock::ops::status::render_latency(status));
+        let _infallible = writeln!(text, "\n{}", status.render_latency());
     }
     if !ended.all_cancelled {
         let _infallible =
