@@ -25,7 +25,7 @@ pub struct PositionOverflow;
 const UNITS_PER_CASH: i128 = 1_000_000_000;
 
 impl Position {
-    /// Books a fill.
+    /// Books a fill: wholly, or, when a sum would leave its range, not at all.
     pub fn fill(&mut self, side: Side, price: Price, qty: Qty) -> Result<(), PositionOverflow> {
         let signed = qty.units().checked_mul(side.sign()).ok_or(PositionOverflow)?;
         let held = self.qty.units();
@@ -36,18 +36,22 @@ impl Position {
             0
         };
         let price = i128::from(price.units());
+        let (mut cost, mut realised) = (self.cost, self.realised);
         if closes > 0 {
             // The cost leaves in proportion, towards zero: what is left over stays with the position and leaves with
-            // its last part, so that a flat position has no cost.
-            let cost_out = self.cost * i128::from(closes) / i128::from(held.unsigned_abs());
-            let value_out = price * i128::from(closes) * i128::from(held.signum());
-            self.realised = self.realised.checked_add(value_out - cost_out).ok_or(PositionOverflow)?;
-            self.cost -= cost_out;
+            // its last part, so that a flat position has no cost. Divided first and the remainder apart: the product of
+            // cost and quantity would overflow for a billion units of a coin worth a thousandth of a cent.
+            let (closes, held_abs) = (i128::from(closes), i128::from(held.unsigned_abs()));
+            let cost_out = (cost / held_abs) * closes + (cost % held_abs) * closes / held_abs;
+            let value_out = price * closes * i128::from(held.signum());
+            let gain = value_out.checked_sub(cost_out).ok_or(PositionOverflow)?;
+            realised = realised.checked_add(gain).ok_or(PositionOverflow)?;
+            cost -= cost_out;
         }
         let opens = signed - closes * signed.signum();
-        self.cost = self.cost.checked_add(price * i128::from(opens)).ok_or(PositionOverflow)?;
-        self.qty = Qty::from_units(held.checked_add(signed).ok_or(PositionOverflow)?);
-        self.fills += 1;
+        cost = cost.checked_add(price * i128::from(opens)).ok_or(PositionOverflow)?;
+        let qty = Qty::from_units(held.checked_add(signed).ok_or(PositionOverflow)?);
+        *self = Self { qty, cost, realised, fees: self.fees, fills: self.fills + 1 };
         Ok(())
     }
 
@@ -59,7 +63,7 @@ impl Position {
     /// Unrealised profit at a price, towards minus infinity.
     pub fn unrealised(&self, price: Price) -> Cash {
         let value = i128::from(price.units()) * i128::from(self.qty.units());
-        clamp_cash((value - self.cost).div_euclid(UNITS_PER_CASH))
+        clamp_cash(value.saturating_sub(self.cost).div_euclid(UNITS_PER_CASH))
     }
 
     /// Average price of the open quantity; `None` when flat.

@@ -34,39 +34,38 @@ pub fn parse(text: &[u8], decimals: u32) -> Result<i64, DecimalError> {
 
 /// The next eight bytes, the first in the lowest byte; zero bytes where the text ends.
 #[inline]
-fn word_at(bytes: &[u8], at: usize) -> u64 {
-    if let Some(eight) = bytes.get(at..at + 8) {
-        return u64::from_le_bytes(eight.try_into().unwrap_or_default());
+fn next_word(bytes: &[u8]) -> u64 {
+    if let Some(eight) = bytes.first_chunk::<8>() {
+        return u64::from_le_bytes(*eight);
     }
     let mut word = 0;
-    for &byte in bytes.get(at..).unwrap_or_default().iter().rev() {
+    for &byte in bytes.iter().rev() {
         word = word << 8 | u64::from(byte);
     }
     word
 }
 
-/// The plain shape with at most sixteen digits before the point and eight behind it; `None` for all else.
+/// The plain shape with at most eight digits on either side of the point; `None` for all else.
 #[inline]
 fn parse_plain(text: &[u8], decimals: u32) -> Option<i64> {
     let mut cursor = Cursor::new(text);
     let value = cursor.decimal(decimals)?;
-    (cursor.at == text.len()).then_some(value)
+    cursor.rest.is_empty().then_some(value)
 }
 
-/// A position in bytes, for readers that know what must come next. It may run over the end of a message into the padding
-/// behind it: the reader compares `at` with the message's length when it is done.
+/// What is left of a message, for readers that know what must come next. It may run over the end of a message into the
+/// padding behind it: the reader looks at how much is left when it is done.
 #[derive(Clone, Copy, Debug)]
 pub struct Cursor<'a> {
-    bytes: &'a [u8],
-    /// Where it stands.
-    pub at: usize,
+    /// What is left.
+    pub rest: &'a [u8],
 }
 
 impl<'a> Cursor<'a> {
     /// At the start.
     #[inline]
     pub const fn new(bytes: &'a [u8]) -> Self {
-        Self { bytes, at: 0 }
+        Self { rest: bytes }
     }
 
     /// Steps over exactly these bytes; `None` when others stand there.
@@ -76,8 +75,9 @@ impl<'a> Cursor<'a> {
         reason = "the length is a constant only when inlined, and then it is a few loads"
     )]
     pub fn literal<const N: usize>(&mut self, expected: &[u8; N]) -> Option<()> {
-        if self.bytes.get(self.at..self.at + N)? == expected {
-            self.at += N;
+        let (there, rest) = self.rest.split_first_chunk::<N>()?;
+        if there == expected {
+            self.rest = rest;
             Some(())
         } else {
             None
@@ -87,53 +87,74 @@ impl<'a> Cursor<'a> {
     /// The next bytes, without stepping over them.
     #[inline]
     pub fn peek<const N: usize>(&self) -> Option<&'a [u8; N]> {
-        self.bytes.get(self.at..self.at + N)?.try_into().ok()
+        self.rest.first_chunk::<N>()
     }
 
     /// Up to eight digits: their value and how many.
-    #[inline]
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "eight times a quote, and a call is as long as the work")]
     fn step(&mut self) -> (u64, u32) {
-        let word = word_at(self.bytes, self.at);
+        let word = next_word(self.rest);
         let count = digits_in(word);
         if count == 0 {
             return (0, 0);
         }
-        self.at += count as usize;
+        self.rest = self.rest.get(count as usize..).unwrap_or_default();
         (value_of_eight(word << (64 - 8 * count)), count)
     }
 
     /// An unsigned integer; `None` without a digit or beyond 64 bits. Leading zeros are taken as the digits they are.
-    #[inline]
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "see `step`")]
     pub fn uint(&mut self) -> Option<u64> {
-        let (mut value, mut count) = self.step();
+        let (value, count) = self.step();
+        match count {
+            0 => None,
+            8 => self.long_uint(value),
+            _ => Some(value),
+        }
+    }
+
+    /// The digits behind the first eight.
+    #[inline]
+    fn long_uint(&mut self, first_eight: u64) -> Option<u64> {
+        let (more, count) = self.step();
+        // Sixteen digits fit.
+        let value = first_eight * POW10[count as usize].unsigned_abs() + more;
+        if count < 8 { Some(value) } else { self.very_long_uint(value) }
+    }
+
+    #[cold]
+    fn very_long_uint(&mut self, first_sixteen: u64) -> Option<u64> {
+        let mut value = first_sixteen;
+        loop {
+            let (more, count) = self.step();
+            value = value.checked_mul(POW10[count as usize].unsigned_abs())?.checked_add(more)?;
+            if count < 8 {
+                return Some(value);
+            }
+        }
+    }
+
+    /// A decimal of the plain shape (up to eight digits on either side of the point), as a count of `10^-decimals` with
+    /// `decimals` 8 or 9; `None` when the shape is another. What follows the digits is the caller's to check: a ninth
+    /// digit stands there too.
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "see `step`")]
+    pub fn decimal(&mut self, decimals: u32) -> Option<i64> {
+        debug_assert!(
+            decimals == 8 || decimals == 9,
+            "eight digits and nine decimals fit 64 bits, more may not"
+        );
+        let (whole, count) = self.step();
         if count == 0 {
             return None;
         }
-        while count == 8 {
-            let (more, n) = self.step();
-            value = value.checked_mul(POW10[n as usize].unsigned_abs())?.checked_add(more)?;
-            count = n;
-        }
-        Some(value)
-    }
-
-    /// A decimal of the plain shape, as a count of `10^-decimals` (`decimals` is 8 or more); `None` when the shape is not
-    /// plain or the value does not fit. What follows the digits is the caller's to check.
-    #[inline]
-    pub fn decimal(&mut self, decimals: u32) -> Option<i64> {
-        debug_assert!((8..19).contains(&decimals));
-        let whole = i64::try_from(self.uint()?).ok()?.checked_mul(POW10[decimals as usize])?;
-        if self.bytes.get(self.at) != Some(&b'.') {
-            return Some(whole);
-        }
-        self.at += 1;
+        let whole = whole.cast_signed() * POW10[decimals as usize];
+        let Some((b'.', rest)) = self.rest.split_first() else { return Some(whole) };
+        self.rest = rest;
         let (fraction, count) = self.step();
-        // A ninth digit may follow: then the shape is not the plain one.
-        if count == 8 && self.bytes.get(self.at).is_some_and(u8::is_ascii_digit) {
-            return None;
-        }
-        let scale = POW10[decimals as usize - count as usize];
-        whole.checked_add(fraction.cast_signed() * scale)
+        Some(whole + fraction.cast_signed() * POW10[(decimals - count) as usize])
     }
 }
 

@@ -3,6 +3,7 @@
 #![expect(clippy::print_stdout, reason = "tests say why they skip and which seed they use")]
 #![expect(clippy::unwrap_used, reason = "a helper of tests may panic as the tests themselves do")]
 
+mod binance_market;
 mod binance_recording;
 mod binance_support;
 mod control;
@@ -23,5 +24,7 @@ mod market;
 mod net;
 mod plan;
 mod risk;
+mod sign;
 mod support;
+mod values;
 mod ws;

@@ -27,7 +27,8 @@ impl Key {
     #[inline]
     fn matches(&self, there: &[u64; 3]) -> bool {
         let differ = |i: usize| (there[i] ^ self.words[i]) & self.masks[i];
-        differ(0) | differ(1) | differ(2) == 0
+        // Most names end within the first word.
+        differ(0) == 0 && (self.len <= 8 || differ(1) | differ(2) == 0)
     }
 }
 
@@ -57,36 +58,35 @@ impl Names {
         Self { symbols, upper, lower, hint: 0 }
     }
 
-    /// The instrument whose symbol and closing quote stand at `at`, and the offset behind them. `None` near the end of the
+    /// The instrument whose symbol and closing quote come next, and what is left behind them. `None` near the end of the
     /// buffer too: padding makes sure that this is no loss.
     #[inline]
-    pub(super) fn symbol_at(&mut self, bytes: &[u8], at: usize) -> Option<(InstrumentId, usize)> {
-        Self::find(&self.upper, &mut self.hint, bytes, at)
+    pub(super) fn symbol<'a>(&mut self, bytes: &'a [u8]) -> Option<(InstrumentId, &'a [u8])> {
+        Self::find(&self.upper, &mut self.hint, bytes)
     }
 
-    /// The instrument whose lower-case symbol and `@` stand at `at`, and the offset behind them.
+    /// The instrument whose lower-case symbol and `@` come next, and what is left behind them.
     #[inline]
-    pub(super) fn stream_at(&mut self, bytes: &[u8], at: usize) -> Option<(InstrumentId, usize)> {
-        Self::find(&self.lower, &mut self.hint, bytes, at)
+    pub(super) fn stream<'a>(&mut self, bytes: &'a [u8]) -> Option<(InstrumentId, &'a [u8])> {
+        Self::find(&self.lower, &mut self.hint, bytes)
     }
 
     #[inline]
-    fn find(keys: &[Key], hint: &mut usize, bytes: &[u8], at: usize) -> Option<(InstrumentId, usize)> {
-        let there = words(bytes.get(at..at + KEY_BYTES)?.try_into().ok()?);
+    fn find<'a>(keys: &[Key], hint: &mut usize, bytes: &'a [u8]) -> Option<(InstrumentId, &'a [u8])> {
+        let there = words(bytes.first_chunk()?);
         let found = match keys.get(*hint) {
             Some(key) if key.matches(&there) => *hint,
             _ => keys.iter().position(|key| key.matches(&there))?,
         };
         *hint = found;
-        Some((InstrumentId(u16::try_from(found).ok()?), at + keys[found].len))
+        Some((InstrumentId(u16::try_from(found).ok()?), bytes.get(keys[found].len..)?))
     }
 
-    /// Whether the symbol of this instrument and a closing quote stand at `at`; the offset behind them.
+    /// What is left behind the symbol of this instrument and a closing quote, if they come next.
     #[inline]
-    pub(super) fn is_symbol_at(&self, instrument: InstrumentId, bytes: &[u8], at: usize) -> Option<usize> {
+    pub(super) fn this_symbol<'a>(&self, instrument: InstrumentId, bytes: &'a [u8]) -> Option<&'a [u8]> {
         let key = self.upper.get(instrument.index())?;
-        let there = words(bytes.get(at..at + KEY_BYTES)?.try_into().ok()?);
-        key.matches(&there).then_some(at + key.len)
+        if key.matches(&words(bytes.first_chunk()?)) { bytes.get(key.len..) } else { None }
     }
 
     /// By symbol.

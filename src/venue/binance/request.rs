@@ -8,7 +8,10 @@
 //! from execution reports alone, which carry trade ids. A fill told twice, once without an id, could not be told apart
 //! from two fills.
 
+use core::fmt;
 use core::ops::Range;
+
+use zeroize::Zeroizing;
 
 use crate::event::OrderSpec;
 use crate::types::{
@@ -129,10 +132,9 @@ impl Payload {
 }
 
 /// The fixed parts of a new order's request.
-#[derive(Debug)]
 struct Template {
-    /// From `","newOrderRespType"...` to `"timestamp":`.
-    text: Vec<u8>,
+    /// From `","newOrderRespType"...` to `"timestamp":`. Holds the API key.
+    text: Zeroizing<Vec<u8>>,
     /// Signed, from `&newOrderRespType` up to the price, or to the quantity of a market order.
     signed_start: &'static [u8],
     /// Signed, from behind the quantity to `&timestamp=`.
@@ -179,7 +181,7 @@ impl Template {
             format!("&recvWindow={recv_window_ms}&side={side}&symbol={symbol}{life_signed}&timestamp=");
         let has_price = kind != "MARKET";
         Self {
-            text: text.into_bytes(),
+            text: Zeroizing::new(text.into_bytes()),
             signed_start: if has_price {
                 b"&newOrderRespType=ACK&price="
             } else {
@@ -237,16 +239,22 @@ struct Prefixes {
 }
 
 /// Writes requests.
-#[derive(Debug)]
 pub(super) struct Requests {
     credentials: Credentials,
     recv_window_ms: u32,
     /// `"apiKey":"...",` where each request carries the key, empty where the session is logged on.
-    key_json: String,
+    key_json: Zeroizing<String>,
     templates: Vec<Template>,
     /// None where the session is logged on.
     prefixes: Option<Prefixes>,
     symbols: Vec<crate::types::Symbol>,
+}
+
+impl fmt::Debug for Requests {
+    /// Without the texts: they hold the API key.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Requests").field("credentials", &self.credentials).finish_non_exhaustive()
+    }
 }
 
 impl Requests {
@@ -273,6 +281,7 @@ impl Requests {
             }
         }
         let symbols = table.all().iter().map(|i| i.symbol).collect();
+        let key_json = Zeroizing::new(key_json);
         Self { credentials, recv_window_ms, key_json, templates, prefixes, symbols }
     }
 

@@ -72,65 +72,55 @@ pub(super) enum Scanned {
 #[inline]
 pub(super) fn scan(message: &Padded<'_>, names: &mut Names, levels: &mut Levels) -> Option<Scanned> {
     let bytes = message.padded();
-    let mut cursor = Cursor::new(bytes);
-    let combined = cursor.literal(b"{\"stream\":\"");
-    if combined.is_none() {
-        let (scanned, at) = scan_data(bytes, 0, None, names, levels)?;
-        return (at == message.len()).then_some(scanned);
+    let behind = bytes.len() - message.len();
+    let mut c = Cursor::new(bytes);
+    if c.literal(b"{\"stream\":\"").is_none() {
+        let scanned = scan_bare(&mut c, names, levels)?;
+        return (c.rest.len() == behind).then_some(scanned);
     }
-    let (instrument, at) = names.stream_at(bytes, cursor.at)?;
-    cursor.at = at;
+    let (instrument, rest) = names.stream(c.rest)?;
+    c.rest = rest;
     // The stream's name must be the one of its data's kind: nothing is skipped unread.
-    let (scanned, at) = match cursor.peek::<1>()? {
+    let scanned = match c.peek::<1>()? {
         b"b" => {
-            cursor.literal(b"bookTicker\",\"data\":")?;
-            scan_quote(bytes, cursor.at, Some(instrument), names)?
+            c.literal(b"bookTicker\",\"data\":")?;
+            Scanned::Quote(scan_quote(&mut c, Some(instrument), names)?)
         }
         b"t" => {
-            cursor.literal(b"trade\",\"data\":")?;
-            scan_trade(bytes, cursor.at, Some(instrument), names)?
+            c.literal(b"trade\",\"data\":")?;
+            Scanned::Trade(scan_trade(&mut c, Some(instrument), names)?)
         }
         _ => {
-            cursor.literal(b"depth")?;
-            if cursor.literal(b"@100ms").is_none() && cursor.peek::<1>()? != b"\"" {
+            c.literal(b"depth")?;
+            if c.literal(b"@100ms").is_none() && c.peek::<1>()? != b"\"" {
                 return None;
             }
-            cursor.literal(b"\",\"data\":")?;
-            scan_depth(bytes, cursor.at, Some(instrument), names, levels)?
+            c.literal(b"\",\"data\":")?;
+            Scanned::Depth(scan_depth(&mut c, Some(instrument), names, levels)?)
         }
     };
-    cursor.at = at;
-    cursor.literal(b"}")?;
-    (cursor.at == message.len()).then_some(scanned)
+    c.literal(b"}")?;
+    (c.rest.len() == behind).then_some(scanned)
 }
 
-/// The data of a message that is not wrapped: its own first key says what it is.
-fn scan_data(
-    bytes: &[u8],
-    at: usize,
-    instrument: Option<InstrumentId>,
-    names: &mut Names,
-    levels: &mut Levels,
-) -> Option<(Scanned, usize)> {
-    match bytes.get(at + 2)? {
-        b'u' => scan_quote(bytes, at, instrument, names),
-        _ if bytes.get(at + 6) == Some(&b't') => scan_trade(bytes, at, instrument, names),
-        _ => scan_depth(bytes, at, instrument, names, levels),
+/// A message that is not wrapped: its own first key says what it is.
+fn scan_bare(c: &mut Cursor<'_>, names: &mut Names, levels: &mut Levels) -> Option<Scanned> {
+    match c.peek::<7>()? {
+        [_, _, b'u', ..] => scan_quote(c, None, names).map(Scanned::Quote),
+        [.., b't'] => scan_trade(c, None, names).map(Scanned::Trade),
+        _ => scan_depth(c, None, names, levels).map(Scanned::Depth),
     }
 }
 
-/// The symbol at `at`, which must be the stream's own where there is one.
+/// The symbol that comes next, which must be the stream's own where there is one.
 #[inline]
-fn symbol(
-    bytes: &[u8],
-    at: usize,
-    stream: Option<InstrumentId>,
-    names: &mut Names,
-) -> Option<(InstrumentId, usize)> {
-    match stream {
-        Some(instrument) => Some((instrument, names.is_symbol_at(instrument, bytes, at)?)),
-        None => names.symbol_at(bytes, at),
-    }
+fn symbol(c: &mut Cursor<'_>, stream: Option<InstrumentId>, names: &mut Names) -> Option<InstrumentId> {
+    let (instrument, rest) = match stream {
+        Some(instrument) => (instrument, names.this_symbol(instrument, c.rest)?),
+        None => names.symbol(c.rest)?,
+    };
+    c.rest = rest;
+    Some(instrument)
 }
 
 #[inline]
@@ -144,13 +134,11 @@ fn qty(cursor: &mut Cursor<'_>) -> Option<Qty> {
 }
 
 /// An id or a time as JSON writes it: a leading zero would be no JSON.
-#[inline]
+#[inline(always)]
+#[expect(clippy::inline_always, reason = "as the number itself")]
 fn json_uint(cursor: &mut Cursor<'_>) -> Option<u64> {
-    let [first, second] = *cursor.peek::<2>()?;
-    if first == b'0' && second.is_ascii_digit() {
-        return None;
-    }
-    cursor.uint()
+    let leading_zero = matches!(cursor.peek::<2>(), Some([b'0', b'0'..=b'9']));
+    if leading_zero { None } else { cursor.uint() }
 }
 
 #[inline]
@@ -158,63 +146,48 @@ fn time(cursor: &mut Cursor<'_>) -> Option<i64> {
     venue_time_ns(i64::try_from(json_uint(cursor)?).ok()?)
 }
 
-#[inline]
-fn scan_quote(
-    bytes: &[u8],
-    at: usize,
-    stream: Option<InstrumentId>,
-    names: &mut Names,
-) -> Option<(Scanned, usize)> {
-    let mut c = Cursor::new(bytes);
-    c.at = at;
+#[inline(always)]
+#[expect(clippy::inline_always, reason = "its result goes from registers to the line")]
+fn scan_quote(c: &mut Cursor<'_>, stream: Option<InstrumentId>, names: &mut Names) -> Option<Quote> {
     c.literal(b"{\"u\":")?;
-    let update_id = json_uint(&mut c)?;
+    let update_id = json_uint(c)?;
     c.literal(b",\"s\":\"")?;
-    let (instrument, at) = symbol(bytes, c.at, stream, names)?;
-    c.at = at;
+    let instrument = symbol(c, stream, names)?;
     c.literal(b",\"b\":\"")?;
-    let bid_price = price(&mut c)?;
+    let bid_price = price(c)?;
     c.literal(b"\",\"B\":\"")?;
-    let bid_qty = qty(&mut c)?;
+    let bid_qty = qty(c)?;
     c.literal(b"\",\"a\":\"")?;
-    let ask_price = price(&mut c)?;
+    let ask_price = price(c)?;
     c.literal(b"\",\"A\":\"")?;
-    let ask_qty = qty(&mut c)?;
+    let ask_qty = qty(c)?;
     c.literal(b"\"}")?;
     let (bid, ask) = (Level::new(bid_price, bid_qty), Level::new(ask_price, ask_qty));
-    Some((Scanned::Quote(Quote { instrument, conflated: false, update_id, bid, ask }), c.at))
+    Some(Quote { instrument, conflated: false, update_id, bid, ask })
 }
 
-#[inline]
-fn scan_trade(
-    bytes: &[u8],
-    at: usize,
-    stream: Option<InstrumentId>,
-    names: &mut Names,
-) -> Option<(Scanned, usize)> {
-    let mut c = Cursor::new(bytes);
-    c.at = at;
+#[inline(always)]
+#[expect(clippy::inline_always, reason = "its result goes from registers to the line")]
+fn scan_trade(c: &mut Cursor<'_>, stream: Option<InstrumentId>, names: &mut Names) -> Option<Trade> {
     c.literal(b"{\"e\":\"trade\",\"E\":")?;
-    time(&mut c)?;
+    time(c)?;
     c.literal(b",\"s\":\"")?;
-    let (instrument, at) = symbol(bytes, c.at, stream, names)?;
-    c.at = at;
+    let instrument = symbol(c, stream, names)?;
     c.literal(b",\"t\":")?;
-    let trade_id = TradeId(json_uint(&mut c)?);
+    let trade_id = TradeId(json_uint(c)?);
     c.literal(b",\"p\":\"")?;
-    let price = price(&mut c)?;
+    let price = price(c)?;
     c.literal(b"\",\"q\":\"")?;
-    let qty = qty(&mut c)?;
+    let qty = qty(c)?;
     c.literal(b"\",\"T\":")?;
-    let venue_ns = time(&mut c)?;
+    let venue_ns = time(c)?;
     c.literal(b",\"m\":")?;
     // `m`: the buyer was the maker, so the seller took.
-    let aggressor = if flag(&mut c)? { Side::Sell } else { Side::Buy };
+    let aggressor = if flag(c)? { Side::Sell } else { Side::Buy };
     c.literal(b",\"M\":")?;
-    flag(&mut c)?;
+    flag(c)?;
     c.literal(b"}")?;
-    let trade = Trade { instrument, aggressor, conflated: false, trade_id, price, qty, venue_ns };
-    Some((Scanned::Trade(trade), c.at))
+    Some(Trade { instrument, aggressor, conflated: false, trade_id, price, qty, venue_ns })
 }
 
 #[inline]
@@ -227,31 +200,27 @@ fn flag(cursor: &mut Cursor<'_>) -> Option<bool> {
 
 #[inline]
 fn scan_depth(
-    bytes: &[u8],
-    at: usize,
+    c: &mut Cursor<'_>,
     stream: Option<InstrumentId>,
     names: &mut Names,
     levels: &mut Levels,
-) -> Option<(Scanned, usize)> {
-    let mut c = Cursor::new(bytes);
-    c.at = at;
+) -> Option<DepthHead> {
     c.literal(b"{\"e\":\"depthUpdate\",\"E\":")?;
-    let venue_ns = time(&mut c)?;
+    let venue_ns = time(c)?;
     c.literal(b",\"s\":\"")?;
-    let (instrument, at) = symbol(bytes, c.at, stream, names)?;
-    c.at = at;
+    let instrument = symbol(c, stream, names)?;
     c.literal(b",\"U\":")?;
-    let first_id = json_uint(&mut c)?;
+    let first_id = json_uint(c)?;
     c.literal(b",\"u\":")?;
-    let last_id = json_uint(&mut c)?;
+    let last_id = json_uint(c)?;
     levels.clear();
     c.literal(b",\"b\":[")?;
-    scan_levels(&mut c, levels)?;
+    scan_levels(c, levels)?;
     levels.end_bids();
     c.literal(b",\"a\":[")?;
-    scan_levels(&mut c, levels)?;
+    scan_levels(c, levels)?;
     c.literal(b"}")?;
-    Some((Scanned::Depth(DepthHead { instrument, first_id, last_id, venue_ns }), c.at))
+    Some(DepthHead { instrument, first_id, last_id, venue_ns })
 }
 
 /// `["price","qty"],...]`, the opening bracket already read.
@@ -271,3 +240,7 @@ fn scan_levels(c: &mut Cursor<'_>, levels: &mut Levels) -> Option<()> {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "scan_tests.rs"]
+mod tests;
