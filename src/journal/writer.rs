@@ -299,8 +299,7 @@ impl Writer {
     }
 
     fn publish(&self, durable: u64) {
-        let records = self.log.last_seq() + 1 - self.session_seq0;
-        self.parts.counters.set(Counter::JournalRecords, records);
+        self.parts.counters.set(Counter::JournalRecords, self.log.last_seq());
         self.parts.counters.set(Counter::JournalBytes, self.log.bytes_framed());
         self.parts.counters.set(Counter::JournalDurable, durable);
     }
@@ -352,6 +351,8 @@ impl Agent for Writer {
         // Framing, too, may wait for the disk: a full buffer is written out, a full segment is rotated.
         self.health.set_busy_since(now.mono_ns.max(1));
         let work = self.drain(now) + self.take_requests(now);
+        // Before the commit: while that hangs, the distance to the durable number must show.
+        self.parts.counters.set(Counter::JournalRecords, self.log.last_seq());
         if self.failed.is_none() && self.is_commit_due(now) {
             self.commit(now);
         }

@@ -60,8 +60,8 @@ counters! {
     GatewayUnknown => "gateway_unknown_total", "requests whose outcome became unknown";
     /// Gateway: order sessions made anew.
     GatewayReconnects => "gateway_reconnects_total", "order sessions made anew";
-    /// Journal: records written.
-    JournalRecords => "journal_records_total", "records written to the journal";
+    /// Journal: number of the last record framed, durable or not; against [`Counter::JournalDurable`] it is the backlog.
+    JournalRecords => "journal_records_total", "number of the last record given to the journal";
     /// Journal: bytes written.
     JournalBytes => "journal_bytes_total", "bytes written to the journal";
     /// Journal: number of the last durable record.

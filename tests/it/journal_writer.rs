@@ -104,6 +104,7 @@ fn records_become_durable_in_groups_and_only_then_are_published() {
     bench.push(0, timer(1));
     assert_eq!(bench.poll_at(1_000), 1);
     assert_eq!(bench.counters.get(Counter::JournalDurable), 1, "not synced yet");
+    assert_eq!(bench.counters.get(Counter::JournalRecords), 2, "and the backlog shows");
     bench.push(0, timer(2));
     bench.poll_at(4_900_000);
     assert_eq!(bench.counters.get(Counter::JournalDurable), 1);
@@ -245,6 +246,7 @@ fn j7_a_disk_that_stalls_for_5_s_means_risk_off_and_no_record_is_lost() {
     let feed = Arc::new(Mutex::new(feed));
     let pushed = Arc::new(Mutex::new(0u64));
     let (clock, health) = (bench.clock.clone(), Arc::clone(bench.handle.health()));
+    let counters = Arc::clone(&bench.counters);
     let (hook_feed, hook_pushed) = (Arc::clone(&feed), Arc::clone(&pushed));
     feed.lock().unwrap().push(timer(1)).unwrap();
     *pushed.lock().unwrap() = 1;
@@ -269,6 +271,10 @@ fn j7_a_disk_that_stalls_for_5_s_means_risk_off_and_no_record_is_lost() {
         }
         // Whoever renews the lease sees the stall while it lasts: the engine is risk-off within the lease.
         assert!(!health.is_healthy(clock.now(), 200_000_000));
+        assert!(
+            counters.get(Counter::JournalRecords) > counters.get(Counter::JournalDurable),
+            "the backlog shows"
+        );
     });
     bench.poll_at(0);
     bench.poll_at(6_000_000);
