@@ -11,7 +11,7 @@ pub mod client;
 pub mod control;
 pub mod events;
 pub mod files;
-// halt
+pub mod halt;
 pub mod health;
 pub mod latency;
 pub mod lock;

@@ -12,6 +12,7 @@ mod control_socket;
 mod exchange;
 mod exchange_model;
 mod flow;
+mod halt;
 mod journal_codec;
 mod journal_crash;
 mod journal_disk;
