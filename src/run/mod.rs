@@ -8,6 +8,7 @@ pub mod line;
 pub mod placement;
 pub mod plan;
 pub mod prepare;
+pub mod replay;
 pub mod rest_worker;
 pub mod session;
 pub mod wiring;

@@ -63,7 +63,7 @@ pub fn gateway_config(plan: &Plan) -> GatewayConfig {
 }
 
 /// The order session's figures from the plan.
-fn order_config(plan: &Plan) -> OrderConfig {
+pub(super) fn order_config(plan: &Plan) -> OrderConfig {
     OrderConfig {
         recv_window_ms: u32::try_from(plan.gateway.recv_window_ms).unwrap_or(u32::MAX),
         reply_timeout_ns: ms(plan.gateway.answer_timeout_ms),

@@ -20,10 +20,11 @@ use interlock::run::wiring::{self, Brain};
 use interlock::sim::faults::FaultPlan;
 use interlock::sim::recording::{RecordingClock, RecordingConfig, Speed};
 use interlock::sim::server::{VenueConfig, VenueHandle};
+use serde_json::json;
 
-use crate::args::{Common, RunArgs, VenueArgs};
+use crate::args::{Common, Output, RunArgs, VenueArgs};
 use crate::screen::{Screen, summary};
-use crate::{Failure, Outcome};
+use crate::{Failure, Outcome, exit};
 
 /// How often the live table is drawn.
 const FRAME: Duration = Duration::from_millis(500);
@@ -241,6 +242,22 @@ pub(crate) fn venue(common: &Common, args: &VenueArgs) -> Outcome {
     Ok(DONE)
 }
 
-pub(crate) fn replay(_common: &Common, _dir: &Path, _session: Option<&str>) -> Outcome {
-    Ok(DONE)
+pub(crate) fn replay(common: &Common, dir: &Path, session: Option<&str>) -> Outcome {
+    let report = interlock::run::replay::replay(dir, session.unwrap_or("last"))?;
+    let mut out = std::io::stdout().lock();
+    match common.output {
+        Output::Table => writeln!(out, "{report}")?,
+        Output::Json => {
+            let difference = report.difference.as_ref();
+            let row = json!({
+                "session": report.session, "facts": report.facts, "intents": report.intents,
+                "decisions": report.decisions, "requests": report.requests, "withheld": report.withheld,
+                "own_requests": report.own_requests, "beyond_the_end": report.beyond_the_end,
+                "digest": report.digest, "same": difference.is_none(),
+                "difference": difference.map(|d| json!({ "fact_seq": d.fact_seq, "what": d.what })),
+            });
+            writeln!(out, "{row}")?;
+        }
+    }
+    Ok(if report.difference.is_none() { DONE } else { exit::DIFFERENCE })
 }

@@ -159,6 +159,13 @@ impl OrderSession {
         }
     }
 
+    /// A session that only encodes, as if it were logged on: for comparing a replay's requests with the recorded ones.
+    pub fn for_replay(table: &InstrumentTable, credentials: Credentials, config: OrderConfig) -> Self {
+        let mut session = Self::new(table, credentials, config);
+        session.answers.state = State::Ready;
+        session
+    }
+
     /// Path and query to open.
     pub fn path(&self) -> String {
         if self.config.microseconds { format!("{WS_API_PATH}?{TIME_UNIT}") } else { WS_API_PATH.to_owned() }
