@@ -3,9 +3,9 @@
 //! would take. While that lasts the strategies there are not heard.
 
 use crate::event::{Action, OrderSpec};
-use crate::strategy::context::{limit, shifted};
+use crate::strategy::context::{acceptable, limit, shifted};
 use crate::types::time::NS_PER_MS;
-use crate::types::{Cash, Instrument, OrderType, Position, Price, Qty, Side, TimeInForce};
+use crate::types::{Instrument, Position, Price, Qty, Side, TimeInForce};
 
 /// How far a close goes beyond the best price: it must be filled, within the collar of risk.
 const CLOSE_MARGIN_BP: i64 = 50;
@@ -50,17 +50,11 @@ impl Progress {
 pub(super) fn close(instrument: &Instrument, position: &Position, bid: Price, ask: Price) -> Option<Action> {
     let spec: OrderSpec = if position.qty > Qty::ZERO {
         let price = shifted(bid, -CLOSE_MARGIN_BP)?.floor_to(instrument.price.tick);
-        let qty = crate::strategy::context::sellable(instrument, position, price)?;
-        limit(Side::Sell, TimeInForce::Ioc, price, qty)
+        limit(Side::Sell, TimeInForce::Ioc, price, acceptable(instrument, position.qty, price)?)
     } else {
         let price = shifted(ask, CLOSE_MARGIN_BP)?.ceil_to(instrument.price.tick)?;
-        let owed = Qty::from_units(position.qty.units().checked_neg()?).floor_to(instrument.lot.step);
-        let worth = Cash::notional_floor(price, owed)?;
-        if owed.is_zero() || owed < instrument.lot.min || worth < instrument.notional.min {
-            return None;
-        }
-        limit(Side::Buy, TimeInForce::Ioc, price, owed)
+        let owed = Qty::from_units(position.qty.units().checked_neg()?);
+        limit(Side::Buy, TimeInForce::Ioc, price, acceptable(instrument, owed, price)?)
     };
-    debug_assert_eq!(spec.order_type, OrderType::Limit);
-    Some(Action::Place(spec))
+    instrument.check_price(spec.price).is_ok().then_some(Action::Place(spec))
 }

@@ -177,15 +177,7 @@ impl<'a> Context<'a> {
 
     /// The quantity that an amount of money buys at a price, down to the lot grid; `None` when the venue would not take it.
     pub fn qty_for(&self, amount: Cash, price: Price) -> Option<Qty> {
-        // Cash and Qty have the same unit, so the price's scale is all that is left.
-        let units = i128::from(amount.units()) * i128::from(Price::ONE.units());
-        let units = units.checked_div(i128::from(price.units())).filter(|_| price > Price::ZERO)?;
-        let qty = Qty::from_units(i64::try_from(units).ok()?).floor_to(self.instrument.lot.step);
-        let max = self.instrument.lot.max;
-        let qty = if max.is_zero() { qty } else { qty.min(max.floor_to(self.instrument.lot.step)) };
-        let worth = Cash::notional_floor(price, qty)?;
-        (qty >= self.instrument.lot.min && !qty.is_zero() && worth >= self.instrument.notional.min)
-            .then_some(qty)
+        acceptable(self.instrument, affordable(amount, price)?, price)
     }
 
     /// What of the position can be sold at a price, down to the lot grid; `None` when there is nothing, or too little for
@@ -228,14 +220,28 @@ pub fn shifted(price: Price, by_bp: i64) -> Option<Price> {
 
 /// What of a long position the venue would let us sell at a price.
 pub fn sellable(instrument: &Instrument, position: &Position, price: Price) -> Option<Qty> {
-    let qty = position.qty.floor_to(instrument.lot.step);
-    if qty <= Qty::ZERO {
+    acceptable(instrument, position.qty, price)
+}
+
+/// What an amount of money buys at a price, off the grid; `None` for no price.
+fn affordable(amount: Cash, price: Price) -> Option<Qty> {
+    if price <= Price::ZERO {
         return None;
     }
-    let max = instrument.lot.max;
-    let qty = if max.is_zero() { qty } else { qty.min(max.floor_to(instrument.lot.step)) };
+    // Cash and Qty have the same unit, so the price's scale is all that is left.
+    let units = i128::from(amount.units()) * i128::from(Price::ONE.units()) / i128::from(price.units());
+    Some(Qty::from_units(i64::try_from(units).unwrap_or(i64::MAX)))
+}
+
+/// A quantity brought down to what the venue would take in one order; `None` when that is nothing.
+pub fn acceptable(instrument: &Instrument, wanted: Qty, price: Price) -> Option<Qty> {
+    let lot = &instrument.lot;
+    let wanted = if lot.max.is_zero() { wanted } else { wanted.min(lot.max) };
+    let largest = instrument.notional.max;
+    let wanted = if largest.is_zero() { wanted } else { wanted.min(affordable(largest, price)?) };
+    let qty = wanted.floor_to(lot.step);
     let worth = Cash::notional_floor(price, qty)?;
-    (qty >= instrument.lot.min && worth >= instrument.notional.min).then_some(qty)
+    (qty > Qty::ZERO && qty >= lot.min && worth >= instrument.notional.min).then_some(qty)
 }
 
 /// Whether enough time has passed since something that may never have been (0).

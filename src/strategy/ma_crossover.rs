@@ -21,8 +21,8 @@ pub(super) const ENTRY: StrategyEntry = StrategyEntry {
 const PARAMS: &[ParamSpec] = &[
     ParamSpec::int("interval_s", (1, 86_400), 1, "length of a bar; must divide a day"),
     ParamSpec::choice("average", &["ema", "sma"], "kind of both averages"),
-    ParamSpec::int("fast_bars", (1, 1_000), 3, "length of the fast average; below slow_bars"),
-    ParamSpec::int("slow_bars", (2, 10_000), 8, "length of the slow average"),
+    ParamSpec::int("fast_bars", (1, 1_000), 2, "length of the fast average; below slow_bars"),
+    ParamSpec::int("slow_bars", (2, 10_000), 5, "length of the slow average"),
     ParamSpec::cash("notional", (1, 1_000_000), 50, "value of an entry, in the quote currency"),
     ParamSpec::choice(
         "entry",

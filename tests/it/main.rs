@@ -26,6 +26,8 @@ mod net;
 mod plan;
 mod risk;
 mod sign;
+mod signal;
+mod strategy;
 mod support;
 mod values;
 mod ws;

@@ -196,7 +196,7 @@ fn r_evd_2_a_replay_with_the_recorded_halt_readings_decides_the_same() {
     impl KillSource for Flicker {
         fn view(&mut self, _client: ClientOrderId, _now: Now) -> HaltView {
             self.0 += 1;
-            HaltView { lease_valid: self.0 % 3 != 0, ..ARMED }
+            HaltView { lease_valid: !self.0.is_multiple_of(3), ..ARMED }
         }
     }
     fn run<K: KillSource>(mut line: Line<K>) -> Vec<interlock::event::Decision> {
@@ -219,7 +219,9 @@ fn r_evd_2_a_replay_with_the_recorded_halt_readings_decides_the_same() {
     assert!(first.iter().any(|d| d.reason == Reason::LeaseExpired));
     // ... then from the record.
     let mut recorded = RecordedSource::default();
-    first.iter().for_each(|decision| recorded.push(decision));
+    for decision in &first {
+        recorded.push(decision);
+    }
     assert_eq!(run(line(recorded, 256, 256, false)), first);
     // An intent without a record sees a tripped page.
     assert!(!RecordedSource::default().view(ClientOrderId::NONE, Now::default()).allows_risk());

@@ -1,0 +1,6 @@
+//! Signal: order of the line, backpressure, determinism, the operator's commands, and bars.
+
+mod bars;
+mod commands;
+mod line;
+pub(crate) mod scripted;
