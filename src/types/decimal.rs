@@ -151,7 +151,9 @@ pub(crate) fn fmt_decimal(f: &mut fmt::Formatter<'_>, value: i64, decimals: u32)
     let shown = decimals_needed(value, decimals).max(u32::try_from(asked).unwrap_or(0));
     let mut text = [0u8; DECIMAL_TEXT_MAX];
     let len = write_decimal(&mut text, value, decimals, shown);
-    f.pad(core::str::from_utf8(&text[..len]).map_err(|_| fmt::Error)?)
+    let text = core::str::from_utf8(&text[..len]).map_err(|_| fmt::Error)?;
+    // As a number is padded: `pad` would take the precision as a bound of the whole text and cut it.
+    f.pad_integral(value >= 0, "", text.trim_start_matches('-'))
 }
 
 /// Declares a fixed-point newtype with checked arithmetic, decimal text both ways and serde as decimal text.

@@ -30,4 +30,8 @@ mod signal;
 mod strategy;
 mod support;
 mod values;
+mod venue_faults;
+mod venue_replay;
+mod venue_server;
+mod venue_support;
 mod ws;

@@ -122,8 +122,14 @@ where
     }
     speaker.on_end();
     if outbox.is_closing() {
-        // Leaves the goodbye a moment to go out.
-        drop(tokio::time::timeout(Duration::from_secs(1), writer).await);
+        // Leaves the goodbye a moment to go out, and reads what the client still sends: closing a socket with unread
+        // bytes would reset it, and a reset may overtake the goodbye.
+        let goodbye = async {
+            drop(writer.await);
+            let mut rest = [0u8; 1024];
+            while matches!(from.read(&mut rest).await, Ok(n) if n > 0) {}
+        };
+        drop(tokio::time::timeout(Duration::from_secs(1), goodbye).await);
     }
     outbox.cut();
 }
