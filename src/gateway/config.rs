@@ -31,7 +31,8 @@ pub struct GatewayConfig {
     pub reserve_percent: u8,
     /// Polls between two reads of the order link while nothing is outstanding.
     pub read_every: u32,
-    /// Everything but the write: encode, sign, journal, and stop.
+    /// Everything but the write: orders are encoded and signed, and stop there. Questions to the venue leave, and so do the
+    /// cancels of a halt.
     pub dry_run: bool,
     /// Reconnects.
     pub retry: RetryConfig,

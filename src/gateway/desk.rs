@@ -90,9 +90,10 @@ impl Desk {
             self.upkeep.named(update.instrument);
         }
         let generation = self.upkeep.generation();
+        let was_known = self.orders.get(update.client).is_some();
         let Some(change) = self.orders.on_update(update) else { return };
         self.is_changed = true;
-        self.follow(&change);
+        self.follow(&change, was_known);
         let Some(extra) = self.orders.extra_mut(update.client) else { return };
         extra.is_confirmed = true;
         if update.snapshot {
@@ -118,7 +119,7 @@ impl Desk {
         let client = reply.client;
         if let Some(change) = self.orders.on_reply(reply) {
             self.is_changed = true;
-            self.follow(&change);
+            self.follow(&change, true);
             if change.after == OrderState::Unknown {
                 self.ask_about(client, now);
             }
@@ -148,9 +149,9 @@ impl Desk {
         self.outbox.reply_read();
     }
 
-    fn follow(&mut self, change: &Change) {
+    fn follow(&mut self, change: &Change, was_known: bool) {
         let is_in_book = matches!(change.after, OrderState::Acknowledged | OrderState::PartiallyFilled);
-        if is_in_book && change.before != change.after {
+        if is_in_book && (change.before != change.after || !was_known) {
             self.upkeep.order_opened(change.instrument);
         }
     }

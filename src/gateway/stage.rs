@@ -97,6 +97,11 @@ impl<D: Door> Gateway<D> {
         &self.door
     }
 
+    /// What stands behind, to steer a simulation.
+    pub const fn door_mut(&mut self) -> &mut D {
+        &mut self.door
+    }
+
     /// The live orders.
     pub const fn orders(&self) -> &Orders {
         &self.desk.orders
@@ -216,13 +221,13 @@ impl<D: Door> Gateway<D> {
         self.desk.budgets.check(cost, venue_ns)?;
         let encoded = self.door.encode(request, venue_ns)?;
         let encoded_ticks = self.clock.ticks();
-        if self.desk.config.dry_run {
-            return Err(Reason::DryRun);
-        }
         // The page again, after the encoding and right before the write: a trip or an expired lease that can be seen now is
         // obeyed now. Requests of the gateway's own never add risk.
         if let Request::Order(order) = request {
             self.check_halt(order, self.page.view(now), now)?;
+            if self.desk.config.dry_run {
+                return Err(Reason::DryRun);
+            }
         }
         self.journal(request, &encoded, now)?;
         let lost = match self.door.write(now) {

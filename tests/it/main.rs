@@ -13,6 +13,7 @@ mod exchange;
 mod exchange_model;
 mod flow;
 mod halt;
+mod gateway;
 mod journal_codec;
 mod journal_crash;
 mod journal_disk;
