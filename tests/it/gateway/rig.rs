@@ -184,7 +184,7 @@ impl Rig {
         risk.decide(intent, armed, &mut |_| true).unwrap()
     }
 
-    pub(crate) fn spec(&self) -> OrderSpec {
+    fn spec() -> OrderSpec {
         OrderSpec {
             side: Side::Buy,
             order_type: OrderType::Limit,
@@ -202,7 +202,7 @@ impl Rig {
     }
 
     pub(crate) fn order_as(&mut self, client: ClientOrderId) {
-        let spec = self.spec();
+        let spec = Self::spec();
         let intent = self.intent(client, Action::Place(spec), StrategyId(0), false);
         self.push_approved(&intent);
     }

@@ -25,6 +25,7 @@ pub(crate) struct VenueOrder {
 }
 
 /// How the venue misbehaves.
+#[expect(clippy::struct_excessive_bools, reason = "each is a fault that is on or off")]
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Faults {
     /// Orders arrive and their answers are lost.
