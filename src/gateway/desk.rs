@@ -10,6 +10,7 @@ use crate::gateway::outbox::Outbox;
 use crate::gateway::upkeep::{ARRIVAL_MARGIN_NS, Upkeep};
 use crate::shared::HaltLevel;
 use crate::shared::latency::Metric;
+use crate::types::time::NS_PER_S;
 use crate::types::{ClientOrderId, Now, OrderState, Reason, VenueOrderId};
 
 /// The gateway without its door.
@@ -132,6 +133,11 @@ impl Desk {
                 if written != 0 {
                     self.outbox.sample(Metric::Acknowledge, ticks.saturating_sub(written));
                 }
+            }
+            // The order's own end comes on the account link; if that is down, the venue is asked.
+            (ReplyKind::Accepted, true) => {
+                let wait_ns = CANCEL_NEWS_NS;
+                self.ask_about(client, Now { mono_ns: now.mono_ns + wait_ns, ..now });
             }
             // A refusal ("unknown order") does not say how the order ended, nor silence whether the cancel arrived: the
             // venue is asked, and if the order lives on, the cancel is owed.
@@ -259,6 +265,9 @@ impl Desk {
         }
     }
 }
+
+/// How long the account link may take to tell how a cancelled order ended.
+const CANCEL_NEWS_NS: i64 = NS_PER_S;
 
 /// The order that a request is about, and whether it is a cancel.
 pub(super) const fn subject(order: &Order) -> (ClientOrderId, bool) {

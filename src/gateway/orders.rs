@@ -13,7 +13,7 @@ pub struct Inquiry {
     pub is_wanted: bool,
     /// A query is under way since then (monotonic).
     pub asked_mono_ns: Option<i64>,
-    /// When the last one was asked (wall clock): evidence counts only from after the watermark.
+    /// When the first one without an answer was asked (wall clock): evidence counts only from after the watermark.
     pub asked_ns: i64,
     /// Not before then (monotonic).
     pub next_mono_ns: i64,

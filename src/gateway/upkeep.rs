@@ -168,7 +168,11 @@ impl Upkeep {
     /// The session is gone.
     pub fn session_lost(&mut self) {
         self.session = Session::Down;
-        self.query_failed();
+        self.account.lost();
+        self.listing.lost();
+        if let Some(sweep) = &mut self.sweep {
+            sweep.is_round_open = false;
+        }
     }
 
     /// A private stream that comes back may have missed fills.
@@ -283,8 +287,8 @@ impl Upkeep {
                     sweep.cancels |= bit(instrument);
                 }
             }
-            Request::OpenOrders => self.listing.failed(),
-            Request::Account => self.account.failed(),
+            Request::OpenOrders => self.listing.not_asked(),
+            Request::Account => self.account.not_asked(),
             Request::OrderStatus { client, .. } => {
                 if let Some(extra) = orders.extra_mut(client) {
                     extra.inquiry.asked_mono_ns = None;
@@ -361,8 +365,11 @@ fn next_inquiry(orders: &mut Orders, config: &GatewayConfig, now: Now) -> Option
             return;
         }
         if inquiry.is_wanted {
+            // An answer is taken as that to the first asking that has had none: never as newer evidence than it is.
+            if inquiry.asked_mono_ns.is_none() {
+                inquiry.asked_ns = now.ns;
+            }
             inquiry.asked_mono_ns = Some(now.mono_ns);
-            inquiry.asked_ns = now.ns;
             found = Some(Request::OrderStatus { client, instrument });
         } else if extra.is_cancel_owed && live.state.may_be_open() {
             extra.is_cancel_owed = false;

@@ -51,6 +51,7 @@ pub struct WireDoor<C: Connector> {
     usage_told: RateUsage,
     block_told_ns: i64,
     offset_ns: i64,
+    own_cancels: u64,
 }
 
 impl<C: Connector> fmt::Debug for WireDoor<C> {
@@ -77,6 +78,7 @@ impl<C: Connector> WireDoor<C> {
             usage_told: RateUsage::default(),
             block_told_ns: 0,
             offset_ns: 0,
+            own_cancels: 0,
         }
     }
 
@@ -271,7 +273,8 @@ where
     #[inline]
     fn encode(&mut self, request: &Request, venue_ns: i64) -> Result<Encoded, Reason> {
         let timestamp_ms = venue_ns / NS_PER_MS;
-        let encoded = encode(&mut self.session, request, timestamp_ms, &mut self.text)
+        let own_cancels = &mut self.own_cancels;
+        let encoded = encode(&mut self.session, request, own_cancels, timestamp_ms, &mut self.text)
             .map_err(orders::EncodeError::reason)?;
         let made = summary(&encoded, timestamp_ms, self.text.text());
         self.encoded = Some(encoded);
@@ -309,13 +312,15 @@ where
 pub(super) fn encode(
     session: &mut OrderSession,
     request: &Request,
+    own_cancels: &mut u64,
     timestamp_ms: i64,
     text: &mut TextBuf,
 ) -> Result<orders::Encoded, orders::EncodeError> {
     match *request {
         Request::Order(ref order) => session.encode(order, timestamp_ms, text),
         Request::Cancel { client, instrument } => {
-            let order = own_cancel(client, instrument);
+            *own_cancels += 1;
+            let order = own_cancel(client, instrument, *own_cancels);
             session.encode(&order, timestamp_ms, text)
         }
         Request::CancelAll(instrument) => session.encode_cancel_all(instrument, timestamp_ms, text),
@@ -327,10 +332,11 @@ pub(super) fn encode(
     }
 }
 
-/// A cancel of the gateway's own in the words of an order.
-fn own_cancel(target: ClientOrderId, instrument: InstrumentId) -> Order {
+/// A cancel of the gateway's own in the words of an order. Its number names the request, and is no order's: it has no boot
+/// epoch.
+fn own_cancel(target: ClientOrderId, instrument: InstrumentId, number: u64) -> Order {
     Order {
-        client: target,
+        client: ClientOrderId(number),
         cause_seq: 0,
         cause_ns: 0,
         strategy: StrategyId::OPERATOR,
@@ -340,16 +346,30 @@ fn own_cancel(target: ClientOrderId, instrument: InstrumentId) -> Order {
     }
 }
 
-/// What the journal keeps of a request: its text without the signature's digits, so that a replay needs no key.
+/// What the journal keeps of a request: the checksum leaves out the signature's digits and the key's name, so that a replay
+/// needs neither.
 #[inline]
 pub(super) fn summary(encoded: &orders::Encoded, timestamp_ms: i64, text: &[u8]) -> Encoded {
     let mut crc = crc32fast::Hasher::new();
-    crc.update(text.get(..encoded.signature.start).unwrap_or(text));
-    crc.update(text.get(encoded.signature.end..).unwrap_or_default());
+    let (head, tail) = text.split_at_checked(encoded.signature.start).unwrap_or((text, &[]));
+    // The key's name stands only where a signature does, and before it.
+    let key = if encoded.signature.is_empty() { 0..0 } else { api_key(head) };
+    crc.update(&head[..key.start]);
+    crc.update(&head[key.end..]);
+    crc.update(tail.get(encoded.signature.len()..).unwrap_or_default());
     Encoded {
         kind: encoded.kind,
         timestamp_ms,
         text_len: u32::try_from(text.len()).unwrap_or(u32::MAX),
         text_crc: crc.finalize(),
     }
+}
+
+/// Where the key's name stands in a text; empty when it is not there.
+fn api_key(text: &[u8]) -> core::ops::Range<usize> {
+    const FIELD: &[u8] = b"\"apiKey\":\"";
+    let Some(at) = text.windows(FIELD.len()).position(|window| window == FIELD) else { return 0..0 };
+    let start = at + FIELD.len();
+    let len = text[start..].iter().position(|&byte| byte == b'"').unwrap_or(0);
+    start..start + len
 }
