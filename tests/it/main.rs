@@ -11,6 +11,7 @@ mod control_rig;
 mod control_socket;
 mod exchange;
 mod exchange_model;
+mod fill;
 mod flow;
 mod halt;
 mod gateway;
