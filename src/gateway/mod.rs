@@ -20,4 +20,4 @@ pub use config::GatewayConfig;
 pub use door::{Door, DoorEvent, Encoded, Request};
 pub use outbox::Outbox;
 pub use stage::{Gateway, GatewayRings};
-pub use wire_door::{WireDoor, channel_config};
+pub use wire_door::{WireDoor, channel_config, encode_request, summary};

@@ -274,7 +274,7 @@ where
     fn encode(&mut self, request: &Request, venue_ns: i64) -> Result<Encoded, Reason> {
         let timestamp_ms = venue_ns / NS_PER_MS;
         let own_cancels = &mut self.own_cancels;
-        let encoded = encode(&mut self.session, request, own_cancels, timestamp_ms, &mut self.text)
+        let encoded = encode_request(&mut self.session, request, own_cancels, timestamp_ms, &mut self.text)
             .map_err(orders::EncodeError::reason)?;
         let made = summary(&encoded, timestamp_ms, self.text.text());
         self.encoded = Some(encoded);
@@ -309,7 +309,7 @@ where
 
 /// Writes a request in the venue's grammar.
 #[inline]
-pub(super) fn encode(
+pub fn encode_request(
     session: &mut OrderSession,
     request: &Request,
     own_cancels: &mut u64,
@@ -349,7 +349,7 @@ fn own_cancel(target: ClientOrderId, instrument: InstrumentId, number: u64) -> O
 /// What the journal keeps of a request: the checksum leaves out the signature's digits and the key's name, so that a replay
 /// needs neither.
 #[inline]
-pub(super) fn summary(encoded: &orders::Encoded, timestamp_ms: i64, text: &[u8]) -> Encoded {
+pub fn summary(encoded: &orders::Encoded, timestamp_ms: i64, text: &[u8]) -> Encoded {
     let mut crc = crc32fast::Hasher::new();
     let (head, tail) = text.split_at_checked(encoded.signature.start).unwrap_or((text, &[]));
     // The key's name stands only where a signature does, and before it.

@@ -5,6 +5,7 @@
 
 pub mod access;
 pub mod line;
+pub mod paper;
 pub mod placement;
 pub mod plan;
 pub mod prepare;

@@ -10,25 +10,23 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use aws_lc_rs::rand::SystemRandom;
-use aws_lc_rs::signature::Ed25519KeyPair;
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use secrecy::SecretString;
 
 use crate::event::{Action, Decision, Intent, NoteKind, Order, Record, Sent, SentKind};
+use crate::gateway::summary;
 use crate::journal::codec::encode_record;
 use crate::journal::reader::{Reader, read_session};
 use crate::journal::{Entry, JournalError, SessionHeader};
 use crate::risk::Risk;
 use crate::shared::{HaltLevel, HaltView};
 use crate::signal::Signal;
-use crate::types::ClientOrderId;
+use crate::types::{ClientOrderId, InstrumentTable};
 use crate::venue::binance::Credentials;
-use crate::venue::binance::orders::{OrderConfig, OrderSession};
+use crate::venue::binance::orders::OrderSession;
 use crate::wire::text::TextBuf;
 
-use super::plan::{Plan, Signing};
+use super::paper::throwaway_credentials;
+use super::plan::{Mode, Plan, Signing};
 use super::prepare::strategies_of;
 use super::wiring::order_config;
 
@@ -192,6 +190,7 @@ struct Stages {
     signal: Signal,
     risk: Risk,
     session: Option<OrderSession>,
+    is_keyed: bool,
     text: TextBuf,
     recorded: Recorded,
     digest: blake3::Hasher,
@@ -206,8 +205,11 @@ impl Stages {
         let table = header.table().map_err(|e| wrong(format!("its instruments: {e}")))?;
         let (running, _) = strategies_of(&plan, &table).map_err(|e| wrong(e.to_string()))?;
         let everything: Vec<_> = table.all().iter().map(|i| i.id).collect();
-        let session = replay_session(&plan, &table);
+        // Paper encodes as a logged-on session, whatever the configuration says.
+        let is_keyed = plan.mode != Mode::Paper && plan.venue.signing == Signing::Hmac;
+        let session = replay_session(&plan, &table, is_keyed);
         Ok(Self {
+            is_keyed,
             signal: Signal::new(header.boot_epoch, &table, running).map_err(|e| wrong(e.to_string()))?,
             risk: Risk::new(&plan.risk, &table, &everything).map_err(|e| wrong(e.to_string()))?,
             session,
@@ -275,11 +277,10 @@ impl Stages {
                 Ok(encoded) => encoded,
                 Err(e) => return Some(format!("order {} can't be encoded again: {e:?}", order.client)),
             };
-            let text = self.text.text();
-            let mut crc = crc32fast::Hasher::new();
-            crc.update(&text[..encoded.signature.start]);
-            crc.update(&text[encoded.signature.end..]);
-            if (text.len() as u64, crc.finalize()) == (u64::from(sent.text_len), sent.text_crc) {
+            let now = summary(&encoded, sent.timestamp_ms, self.text.text());
+            // With HMAC the text holds the API key's name, which no journal has: its length may differ, the rest may not.
+            let same_length = self.is_keyed || now.text_len == sent.text_len;
+            if same_length && now.text_crc == sent.text_crc {
                 report.requests += 1;
                 return None;
             }
@@ -307,15 +308,13 @@ impl Stages {
     }
 }
 
-/// An order session that only encodes. An Ed25519 session's orders carry neither key nor signature, so any key will do; an HMAC
-/// session's carry the API key, which no journal holds: its requests are counted and not compared.
-fn replay_session(plan: &Plan, table: &crate::types::InstrumentTable) -> Option<OrderSession> {
-    if plan.venue.signing == Signing::Hmac {
-        return None;
-    }
-    let config: OrderConfig = order_config(plan);
-    let pkcs8 = Ed25519KeyPair::generate_pkcs8(&SystemRandom::new()).ok()?;
-    let key = SecretString::from(STANDARD.encode(pkcs8.as_ref()));
-    let credentials = Credentials::ed25519(SecretString::from("replay".to_owned()), &key).ok()?;
-    Some(OrderSession::for_replay(table, credentials, config))
+/// An order session that only encodes, with keys that exist nowhere else: what depends on a key is not in the record.
+fn replay_session(plan: &Plan, table: &InstrumentTable, is_keyed: bool) -> Option<OrderSession> {
+    let credentials = if is_keyed {
+        let name = SecretString::from("replay".to_owned());
+        Credentials::hmac(name.clone(), &name).ok()?
+    } else {
+        throwaway_credentials()?
+    };
+    Some(OrderSession::for_replay(table, credentials, order_config(plan)))
 }

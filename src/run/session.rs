@@ -119,6 +119,16 @@ pub fn journal_dir(paths: &Paths) -> PathBuf {
     paths.data.join("journal")
 }
 
+/// Whether the previous session of a data directory ended without stopping: killed, crashed, or its host went away. Its
+/// heartbeat file then still says that it runs. Unreadable counts as unclean; no file at all is a first start.
+pub fn ended_uncleanly(paths: &Paths) -> bool {
+    match std::fs::read(paths.heartbeat()) {
+        Ok(bytes) => serde_json::from_slice::<serde_json::Value>(&bytes)
+            .map_or(true, |beat| beat.get("state").and_then(|s| s.as_str()) != Some("stopped")),
+        Err(error) => error.kind() != io::ErrorKind::NotFound,
+    }
+}
+
 /// What a session is made of, besides the line's own parts.
 #[derive(Debug)]
 pub struct Setup {

@@ -17,6 +17,7 @@ use crate::venue::binance::orders::{OrderConfig, OrderSession};
 
 use super::access::{Access, AccessError};
 use super::line::Parts;
+use super::paper::PaperDoor;
 use super::plan::Plan;
 use super::session::StartError;
 
@@ -127,6 +128,28 @@ pub fn venue_parts(
         forward_market: false,
         door: WireDoor::new(connector(&access.ws_api, &tls), channel, orders, seed ^ 2),
         gateway,
+        limits,
+    })
+}
+
+/// The parts of a paper line: a venue's market data in, the fill model behind the gateway, no account.
+pub fn paper_parts(
+    plan: &Plan,
+    access: &Access,
+    brain: Brain,
+) -> Result<Parts<TcpConnector, TcpConnector, PaperDoor>, StartError> {
+    let tls = client_config(&access.roots);
+    let seed = brain.seed;
+    let (signal, risk, table, limits) = minds(plan, brain)?;
+    Ok(Parts {
+        feed: feed_config(plan),
+        market: market_side(plan, access, &table, &tls, seed),
+        account: None,
+        signal,
+        risk,
+        forward_market: true,
+        door: PaperDoor::new(&table, &plan.paper, order_config(plan), seed)?,
+        gateway: gateway_config(plan),
         limits,
     })
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::{Context as _, anyhow};
 use interlock::agent::cpu::Granted;
 use interlock::agent::{Clock, clock};
-use interlock::ops::client::exit::DONE;
+use interlock::ops::client::exit::{DONE, REFUSED};
 use interlock::ops::client::read_status;
 use interlock::ops::paths::Paths;
 use interlock::run::access::Access;
@@ -57,6 +57,9 @@ pub(crate) fn run(common: &Common, args: &RunArgs) -> Outcome {
     let held = Ground::lock(&common.data_dir).map_err(started_nothing)?;
     let clock = Clock::system();
     let (venue, access) = open_venue(common, args, &mut plan, &environment)?;
+    if plan.mode == Mode::Demo {
+        access.must_be_on_loopback().map_err(|error| Failure { code: REFUSED, error: error.into() })?;
+    }
     let rest = prepare::rest_of(&access);
     if venue.is_some() && !args.recording.is_empty() {
         // The engine lives in the recording's time, so that its bars fall where they fell.
@@ -71,9 +74,18 @@ pub(crate) fn run(common: &Common, args: &RunArgs) -> Outcome {
     for filter in &prepared.unknown_filters {
         say(&format!("interlock: the venue has a filter that is not known here and not applied: {filter}"));
     }
+    // Neither mode can reach a real venue's orders, so both arm themselves, and say so; but not over the end of a session that
+    // nobody has looked at.
+    let unclean = session::ended_uncleanly(&held.0);
+    if unclean {
+        say(
+            "the previous session did not end by itself: starting tripped. Look at `interlock orders`, then run\n  \
+             interlock kill recover --cause \"WHY IT ENDED\" --by YOU",
+        );
+    }
+    let arm = !args.no_arm && !unclean;
     let ground = Ground::take(held, &clock).map_err(started_nothing)?;
     let paths = ground.paths.clone();
-    let arm = plan.mode == Mode::Demo && !args.no_arm || plan.mode == Mode::Paper && !args.no_arm;
     let session = start(plan, &access, rest, prepared, ground, granted, environment.kill_switch, arm)?;
     watch(args, &paths, session, &stop, venue)
 }
@@ -155,8 +167,16 @@ fn start(
         arm,
         plan: plan.clone(),
     };
-    let parts = wiring::venue_parts(&plan, access, brain).map_err(started_nothing)?;
-    session::start(ground, parts, setup).map_err(started_nothing)
+    match plan.mode {
+        Mode::Demo => {
+            let parts = wiring::venue_parts(&plan, access, brain).map_err(started_nothing)?;
+            session::start(ground, parts, setup).map_err(started_nothing)
+        }
+        Mode::Paper => {
+            let parts = wiring::paper_parts(&plan, access, brain).map_err(started_nothing)?;
+            session::start(ground, parts, setup).map_err(started_nothing)
+        }
+    }
 }
 
 /// Shows the running engine until it is to stop, then stops it and says how it went.
