@@ -5,20 +5,19 @@
 
 use std::ffi::OsString;
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
 use interlock::agent::Clock;
 use interlock::net::{Endpoint, Method, Rest, RestAnswer, RestError, RestTimeouts, TlsRoots};
-use interlock::ops::halt::{self, Desk, DeskError, Halt, HaltConfig, Retry};
+use interlock::ops::halt::{self, Desk, DeskError, Halt, Retry};
 use interlock::ops::paths::Paths;
+use interlock::run::access::{self, HaltReference, Purpose};
 use interlock::types::{Reason, Symbol};
 use interlock::venue::binance::Credentials;
 use interlock::venue::binance::rest::{self, API_KEY_HEADER, SignedRequest};
-use secrecy::SecretString;
-use serde::Deserialize;
 
 const TIMEOUTS: RestTimeouts =
     RestTimeouts { connect: Duration::from_secs(2), total: Duration::from_secs(5) };
@@ -118,49 +117,6 @@ fn salvage(arguments: &[OsString]) -> Args {
     }
 }
 
-/// A key as key files and `venue.json` hold it.
-#[derive(Deserialize)]
-#[serde(tag = "kind", rename_all = "lowercase")]
-enum KeyFile {
-    Hmac { api_key: SecretText, secret: SecretText },
-    Ed25519 { api_key: SecretText, private_key_pem: SecretText },
-}
-
-/// Text that is wiped when dropped and never shown.
-struct SecretText(SecretString);
-
-impl<'de> Deserialize<'de> for SecretText {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer).map(|text| Self(SecretString::from(text)))
-    }
-}
-
-/// The parts of `venue.json` that a halt needs.
-#[derive(Deserialize)]
-struct VenueFile {
-    urls: VenueUrls,
-    ca: Option<PathBuf>,
-    keys: VenueKeys,
-}
-
-#[derive(Deserialize)]
-struct VenueUrls {
-    rest: String,
-}
-
-#[derive(Deserialize)]
-struct VenueKeys {
-    halt: KeyFile,
-}
-
-fn read<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T, String> {
-    let text = std::fs::read(path).map_err(|error| format!("{}: {error}", path.display()))?;
-    // Serde's message may quote what it found; a key's file is never quoted.
-    serde_json::from_slice(&text).map_err(|error| {
-        format!("{}: not as it should be at line {}, column {}", path.display(), error.line(), error.column())
-    })
-}
-
 /// The order desk over REST, with a session and, best, a key of its own.
 struct VenueDesk {
     rest: Rest,
@@ -173,34 +129,28 @@ struct VenueDesk {
 
 impl VenueDesk {
     fn open(args: &Args, paths: &Paths, clock: &Clock) -> Result<Self, String> {
-        let config = match &args.venue {
-            Some(path) => HaltConfig::for_venue_file(path),
-            None => HaltConfig::read(&paths.halt_config())
-                .map_err(|error| format!("{error}; give --venue FILE, or write halt.json"))?,
+        let reference = match &args.venue {
+            Some(path) => HaltReference::from_venue_file(path),
+            None => HaltReference::read(&paths.halt_config()),
         };
-        let (url, ca_file, key) = if let Some(path) = &config.venue_file {
-            let venue: VenueFile = read(path)?;
-            (venue.urls.rest, venue.ca, venue.keys.halt)
-        } else {
-            let missing = |what: &str| format!("{}: {what} is missing", paths.halt_config().display());
-            let url = config.rest_url.clone().ok_or_else(|| missing("rest_url"))?;
-            let key_file = config.key_file.as_deref().ok_or_else(|| missing("key_file"))?;
-            (url, config.ca_file.clone(), read(key_file)?)
-        };
+        let reference = reference.map_err(|error| {
+            format!("{error}; give --venue FILE, or write {}", paths.halt_config().display())
+        })?;
+        let key_file = reference.key_file.as_deref().ok_or_else(|| {
+            format!("{}: key_file is missing: name the file with the key", paths.halt_config().display())
+        })?;
+        // An address without a scheme is one over TLS.
+        let url = &reference.rest;
+        let url = if url.contains("://") { url.clone() } else { format!("https://{url}") };
         let endpoint = Endpoint::parse(&url).map_err(|error| format!("{url}: {error}"))?;
-        let roots = match ca_file {
-            Some(path) => TlsRoots::from_pem_file(&path).map_err(|error| error.to_string())?,
+        let roots = match &reference.ca {
+            Some(path) => TlsRoots::from_pem_file(path).map_err(|error| error.to_string())?,
             None => TlsRoots::WebPki,
         };
-        let credentials = match key {
-            KeyFile::Hmac { api_key, secret } => Credentials::hmac(api_key.0, &secret.0),
-            KeyFile::Ed25519 { api_key, private_key_pem } => {
-                Credentials::ed25519(api_key.0, &private_key_pem.0)
-            }
-        };
+        let credentials = access::read_credentials(key_file, Purpose::Halt);
         Ok(Self {
             rest: Rest::new(endpoint, &roots, TIMEOUTS),
-            credentials: credentials.map_err(|error| format!("the halt key: {error}"))?,
+            credentials: credentials.map_err(|error| error.to_string())?,
             clock: clock.clone(),
             offset_ms: 0,
             offset_known: false,

@@ -8,13 +8,9 @@
 //! How the venue is asked is behind [`Desk`]; the binary has the one over REST.
 
 use std::io::Write;
-use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
-
 use super::events::rfc3339;
-use super::files::{self, Durability};
 use super::marker::{self, Marker};
 use super::paths::Paths;
 use crate::agent::{Clock, clock};
@@ -26,42 +22,6 @@ use crate::types::time::{NS_PER_MS, NS_PER_S};
 const PAUSE_NS: i64 = 250 * NS_PER_MS;
 /// Looks in a row that must find nothing.
 const EMPTY_LOOKS: u32 = 2;
-
-/// Where the halt tool finds the venue, when it isn't told on its command line. In the data directory as `halt.json`, written
-/// by the engine at start. It names files and holds no secret.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct HaltConfig {
-    /// Version of this object.
-    pub v: u32,
-    /// The `venue.json` of an embedded venue: the rest is not needed then.
-    pub venue_file: Option<PathBuf>,
-    /// Base of REST, `https://host[:port]`.
-    pub rest_url: Option<String>,
-    /// The authority to trust instead of the public ones.
-    pub ca_file: Option<PathBuf>,
-    /// The key's file, mode 0600: `{"kind":"hmac","api_key":..,"secret":..}` or
-    /// `{"kind":"ed25519","api_key":..,"private_key_pem":..}`. Best a key that may cancel and read, no more.
-    pub key_file: Option<PathBuf>,
-}
-
-impl HaltConfig {
-    /// For an embedded venue.
-    pub fn for_venue_file(path: &Path) -> Self {
-        Self { v: 1, venue_file: Some(path.to_path_buf()), ..Self::default() }
-    }
-    /// Writes it to its place.
-    pub fn write(&self, paths: &Paths) -> std::io::Result<()> {
-        let mut text = serde_json::to_vec_pretty(self)?;
-        text.push(b'\n');
-        files::replace(&paths.halt_config(), &text, Durability::Synced)
-    }
-    /// Reads it.
-    pub fn read(path: &Path) -> Result<Self, String> {
-        let text = std::fs::read(path).map_err(|error| format!("{}: {error}", path.display()))?;
-        serde_json::from_slice(&text).map_err(|error| format!("{}: {error}", path.display()))
-    }
-}
 
 /// What to do after a failed request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

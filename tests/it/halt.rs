@@ -8,9 +8,10 @@ use std::time::Duration;
 
 use interlock::agent::Clock;
 use interlock::net::{Endpoint, Method, Rest, RestTimeouts, TlsRoots};
-use interlock::ops::halt::{self, Desk, DeskError, Halt, HaltConfig, Retry};
+use interlock::ops::halt::{self, Desk, DeskError, Halt, Retry};
 use interlock::ops::marker::{self, Found};
 use interlock::ops::paths::Paths;
+use interlock::run::access::HaltReference;
 use interlock::shared::{HaltLevel, KillPage};
 use interlock::sim::faults::FaultPlan;
 use interlock::sim::server::{self, ApiKey, VenueConfig, VenueHandle};
@@ -132,7 +133,8 @@ fn it_cancels_everything_and_ends_on_the_venues_word() {
 #[test]
 fn it_needs_no_engine_and_no_page() {
     let market = Market::with_orders(1);
-    HaltConfig::for_venue_file(market.venue.file_path()).write(&market.paths).unwrap();
+    let reference = HaltReference::from_venue_file(market.venue.file_path()).unwrap();
+    fs::write(market.paths.halt_config(), reference.text()).unwrap();
     let output = run(&["--data-dir", market.paths.data.to_str().unwrap()]);
     assert_eq!(output.status.code(), Some(0), "{}", said(&output));
     assert!(said(&output).contains("no engine ran here"));
@@ -147,14 +149,14 @@ fn it_signs_with_a_key_file() {
     let file = market.venue.file();
     let key_file = market.dir.path().join("key.json");
     fs::write(&key_file, serde_json::to_vec(&file.keys.trade_ed25519).unwrap()).unwrap();
-    let config = HaltConfig {
+    let reference = HaltReference {
         v: 1,
-        venue_file: None,
-        rest_url: Some(file.urls.rest.clone()),
-        ca_file: file.ca.clone(),
+        rest: file.urls.rest.clone(),
+        ca: file.ca.clone(),
         key_file: Some(key_file),
+        symbols: Vec::new(),
     };
-    config.write(&market.paths).unwrap();
+    fs::write(market.paths.halt_config(), reference.text()).unwrap();
     let output = run(&["--data-dir", market.paths.data.to_str().unwrap()]);
     assert_eq!(output.status.code(), Some(0), "{}", said(&output));
     assert_eq!(market.open(), 0);
@@ -198,13 +200,14 @@ fn k3_without_dns_it_says_so_and_fails() {
     assert!(page.arm(1));
     let key_file = dir.path().join("key.json");
     fs::write(&key_file, r#"{"kind":"hmac","api_key":"name","secret":"verysecretvalue"}"#).unwrap();
-    let config = HaltConfig {
+    let reference = HaltReference {
         v: 1,
-        rest_url: Some("https://no-such-host.invalid".to_owned()),
+        rest: "https://no-such-host.invalid".to_owned(),
+        ca: None,
         key_file: Some(key_file),
-        ..HaltConfig::default()
+        symbols: Vec::new(),
     };
-    config.write(&paths).unwrap();
+    fs::write(paths.halt_config(), reference.text()).unwrap();
     let output = run(&["--data-dir", dir.path().to_str().unwrap(), "--deadline", "1"]);
     let text = said(&output);
     assert_eq!(output.status.code(), Some(1), "{text}");
@@ -219,10 +222,16 @@ fn a_bad_configuration_still_trips() {
     for (halt_json, told) in [
         (None, "halt.json"),
         (Some("{"), "halt.json"),
-        (Some(r#"{"v":1}"#), "rest_url is missing"),
-        (Some(r#"{"v":1,"rest_url":"https://localhost:1"}"#), "key_file is missing"),
-        (Some(r#"{"v":1,"venue_file":"/nowhere/venue.json"}"#), "/nowhere/venue.json"),
-        (Some(r#"{"v":1,"secret":"x"}"#), "secret"),
+        (Some(r#"{"v":1}"#), "halt.json"),
+        (
+            Some(r#"{"v":1,"rest":"localhost:1","ca":null,"key_file":null,"symbols":[]}"#),
+            "key_file is missing",
+        ),
+        (
+            Some(r#"{"v":1,"rest":"localhost:1","ca":null,"key_file":"/nowhere/k","symbols":[]}"#),
+            "/nowhere/k",
+        ),
+        (Some(r#"{"v":1,"rest":"ftp://x","ca":null,"key_file":"/nowhere/k","symbols":[]}"#), "ftp"),
     ] {
         let dir = tempfile::tempdir().unwrap();
         let paths = Paths::new(dir.path(), None);
@@ -258,22 +267,22 @@ fn a_wrong_key_fails_at_once() {
     let file = market.venue.file();
     let key_file = market.dir.path().join("key.json");
     fs::write(&key_file, r#"{"kind":"hmac","api_key":"nobody","secret":"nothing"}"#).unwrap();
-    let config = HaltConfig {
+    let reference = HaltReference {
         v: 1,
-        venue_file: None,
-        rest_url: Some(file.urls.rest.clone()),
-        ca_file: file.ca.clone(),
+        rest: file.urls.rest.clone(),
+        ca: file.ca.clone(),
         key_file: Some(key_file),
+        symbols: Vec::new(),
     };
-    config.write(&market.paths).unwrap();
+    fs::write(market.paths.halt_config(), reference.text()).unwrap();
     let output = run(&["--data-dir", market.paths.data.to_str().unwrap()]);
     let text = said(&output);
     assert_eq!(output.status.code(), Some(1), "{text}");
     assert!(text.contains("-2015") || text.contains("-2014"), "{text}");
     assert!(text.contains("at the venue's own site"), "{text}");
     // A certificate that isn't the venue's.
-    let config = HaltConfig { ca_file: None, ..config };
-    config.write(&market.paths).unwrap();
+    let reference = HaltReference { ca: None, ..reference };
+    fs::write(market.paths.halt_config(), reference.text()).unwrap();
     let output = run(&["--data-dir", market.paths.data.to_str().unwrap()]);
     assert_eq!(output.status.code(), Some(1), "{}", said(&output));
 }
@@ -315,7 +324,7 @@ fn it_looks_until_two_looks_in_a_row_find_nothing() {
     let (done, cancelled, _) = scripted(vec![Ok(vec!["BAD", "GOOD"]), Ok(vec!["BAD"])], 20_000);
     assert!(done);
     assert_eq!(cancelled, ["BAD", "GOOD", "BAD"]);
-    let (done, _, text) = scripted(vec![Ok(vec![]), Err(Retry::After(Duration::from_secs(3_600)))], 20_000);
+    let (done, _, text) = scripted(vec![Ok(vec![]), Err(Retry::After(Duration::from_hours(1)))], 20_000);
     assert!(!done && text.contains("3600 s"), "{text}");
     let (done, _, _) = scripted(vec![Err(Retry::Never)], 20_000);
     assert!(!done);
