@@ -4,6 +4,7 @@
 //! ever told its mode: what differs is which edges stand at the two ends of the line.
 
 pub mod access;
+pub mod audit;
 pub mod line;
 pub mod paper;
 pub mod placement;

@@ -14,7 +14,7 @@ use crate::agent::{Agent, AgentRunner, Clock, IdleStrategy, clock};
 use crate::feed::RestAnswer;
 use crate::gateway::Door;
 use crate::journal::writer::{Parts as WriterParts, WriterConfig};
-use crate::journal::{Disk, JournalError, RealDisk, SessionHeader, Writer, epoch};
+use crate::journal::{Disk, JournalError, Observer, RealDisk, SessionHeader, Writer, epoch};
 use crate::ops::control::{Control, ControlConfig, ControlParts};
 use crate::ops::events::{Event, EventSender, Events, Level};
 use crate::ops::files::{self, Durability};
@@ -31,6 +31,7 @@ use crate::types::{InstrumentTable, Reason};
 use crate::wire::link::Connector;
 
 use super::access::HaltReference;
+use super::audit::{Audit, Both};
 use super::line::{self, Parts, Shared};
 use super::placement::{self, Placement, PlacementError};
 use super::plan::Plan;
@@ -152,6 +153,8 @@ pub struct Setup {
     pub kill_environment: bool,
     /// Whether the engine arms itself once all is well.
     pub arm: bool,
+    /// Sees every record too: the audit of a recording.
+    pub audit: Option<Audit>,
 }
 
 impl Setup {
@@ -200,7 +203,7 @@ pub struct Ended {
 }
 
 /// Starts a session: the line's parts are given, everything around them is made here.
-pub fn start<M, A, D>(ground: Ground, parts: Parts<M, A, D>, setup: Setup) -> Result<Session, StartError>
+pub fn start<M, A, D>(ground: Ground, parts: Parts<M, A, D>, mut setup: Setup) -> Result<Session, StartError>
 where
     M: Connector + 'static,
     A: Connector + 'static,
@@ -224,7 +227,7 @@ where
         writer_config(&setup.plan),
         &header,
         line.ends.journal,
-        writer_parts(&shared, view),
+        writer_parts(&shared, view, setup.audit.take()),
     )?;
     let mut events =
         Events::open(&paths.events()).map_err(io_error(format!("opening {}", paths.events().display())))?;
@@ -364,7 +367,11 @@ fn writer_config(plan: &Plan) -> WriterConfig {
     config
 }
 
-fn writer_parts(shared: &Shared, view: View) -> WriterParts {
+fn writer_parts(shared: &Shared, view: View, audit: Option<Audit>) -> WriterParts {
+    let observer: Box<dyn Observer> = match audit {
+        Some(audit) => Box::new(Both(view, audit)),
+        None => Box::new(view),
+    };
     let page = Arc::clone(&shared.page);
     WriterParts {
         counters: Arc::clone(&shared.counters),
@@ -372,7 +379,7 @@ fn writer_parts(shared: &Shared, view: View) -> WriterParts {
         halt: Box::new(move |reason: Reason, now| {
             page.trip(HaltLevel::RiskOff, reason, now.ns);
         }),
-        observer: Some(Box::new(view)),
+        observer: Some(observer),
     }
 }
 

@@ -17,6 +17,23 @@ pub struct ParamSpec {
     pub kind: ParamKind,
 }
 
+impl fmt::Display for ParamKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Int { min, max, default } => write!(f, "{default} ({min} to {max})"),
+            Self::Cash { min, max, default } => write!(f, "\"{default}\" ({min} to {max})"),
+            Self::Choice { options, default } => write!(f, "\"{default}\" ({})", options.join(", ")),
+        }
+    }
+}
+
+impl fmt::Display for ParamSpec {
+    /// As the command line lists it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} = {} : {}", self.name, self.kind, self.help)
+    }
+}
+
 /// A parameter's type, range and default.
 #[derive(Clone, Copy, Debug)]
 pub enum ParamKind {

@@ -185,6 +185,10 @@ pub(crate) enum JournalVerb {
         /// A checkpoint file kept elsewhere: the journal may not be shorter or other than it says.
         #[arg(long, value_name = "FILE")]
         checkpoint: Option<PathBuf>,
+        /// The public key that the checkpoint must be signed by (`name+id+key`, as `checkpoint` printed it), kept elsewhere too.
+        /// Without it the data directory's own key counts, which whoever owns the host could replace.
+        #[arg(long, value_name = "KEY", requires = "checkpoint")]
+        key: Option<String>,
     },
     /// Print records.
     Cat {

@@ -4,9 +4,12 @@ use std::io::Write as _;
 
 use interlock::ops::client::exit::DONE;
 use interlock::run::plan;
+use interlock::strategy::STRATEGIES;
+use serde_json::json;
 
+use crate::Failure;
+use crate::Outcome;
 use crate::args::{Common, ConfigVerb, Output};
-use crate::{Failure, Outcome};
 
 pub(crate) fn run(common: &Common, verb: &ConfigVerb) -> Outcome {
     let plan = plan::load(&common.config).map_err(Failure::usage)?;
@@ -21,6 +24,23 @@ pub(crate) fn run(common: &Common, verb: &ConfigVerb) -> Outcome {
 }
 
 pub(crate) fn strategies(common: &Common) -> Outcome {
-    let _unused = common;
+    let mut out = std::io::stdout().lock();
+    if common.output == Output::Json {
+        let rows: Vec<_> = STRATEGIES
+            .iter()
+            .map(|entry| {
+                let params: Vec<_> = entry.params.iter().map(|p| json!(p.to_string())).collect();
+                json!({ "name": entry.name, "help": entry.help, "params": params })
+            })
+            .collect();
+        writeln!(out, "{}", json!({ "strategies": rows }))?;
+        return Ok(DONE);
+    }
+    for entry in STRATEGIES {
+        writeln!(out, "{}\n  {}", entry.name, entry.help)?;
+        for param in entry.params {
+            writeln!(out, "    {param}")?;
+        }
+    }
     Ok(DONE)
 }

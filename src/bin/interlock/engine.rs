@@ -13,6 +13,7 @@ use interlock::ops::client::exit::{DONE, REFUSED};
 use interlock::ops::client::read_status;
 use interlock::ops::paths::Paths;
 use interlock::run::access::Access;
+use interlock::run::audit::Audit;
 use interlock::run::plan::{self, Environment, Mode, Plan};
 use interlock::run::prepare::{self, PrepareError, Prepared};
 use interlock::run::session::{self, Ground, Session, Setup, StartError};
@@ -22,9 +23,11 @@ use interlock::sim::recording::{RecordingClock, RecordingConfig, Speed};
 use interlock::sim::server::{VenueConfig, VenueHandle};
 use serde_json::json;
 
+use crate::Failure;
+use crate::Outcome;
 use crate::args::{Common, Output, RunArgs, VenueArgs};
+use crate::exit;
 use crate::screen::{Screen, summary};
-use crate::{Failure, Outcome, exit};
 
 /// How often the live table is drawn.
 const FRAME: Duration = Duration::from_millis(500);
@@ -86,8 +89,20 @@ pub(crate) fn run(common: &Common, args: &RunArgs) -> Outcome {
     let arm = !args.no_arm && !unclean;
     let ground = Ground::take(held, &clock).map_err(started_nothing)?;
     let paths = ground.paths.clone();
-    let session = start(plan, &access, rest, prepared, ground, granted, environment.kill_switch, arm)?;
-    watch(args, &paths, session, &stop, venue)
+    let (audit, finding) = if args.recording.is_empty() {
+        (None, None)
+    } else {
+        let (audit, finding) = Audit::new(&prepared.table);
+        (Some(audit), Some(finding))
+    };
+    let session =
+        start(plan, &access, rest, prepared, ground, (granted, environment.kill_switch, arm), audit)?;
+    watch(args, &paths, session, &stop, venue)?;
+    if let Some(finding) = finding.and_then(|f| f.recv().ok()) {
+        write!(std::io::stdout(), "{finding}")?;
+    }
+    writeln!(std::io::stdout(), "System shutdown complete")?;
+    Ok(DONE)
 }
 
 /// Errors of a start: the user's to mend, so exit code 2.
@@ -146,9 +161,8 @@ fn start(
     rest: interlock::net::Rest,
     prepared: Prepared,
     ground: Ground,
-    granted: Granted,
-    kill_environment: bool,
-    arm: bool,
+    (granted, kill_environment, arm): (Granted, bool, bool),
+    audit: Option<Audit>,
 ) -> Result<Session, Failure> {
     let first = Setup::first_answers(&prepared);
     let Prepared { table, limits, running, strategies, .. } = prepared;
@@ -165,6 +179,7 @@ fn start(
         granted,
         kill_environment,
         arm,
+        audit,
         plan: plan.clone(),
     };
     match plan.mode {
@@ -186,7 +201,7 @@ fn watch(
     mut session: Session,
     stop: &AtomicBool,
     venue: Option<VenueHandle>,
-) -> Outcome {
+) -> anyhow::Result<()> {
     let began_ns = session.shared.clock.mono_ns();
     let until_ns =
         args.duration.map(|d| began_ns.saturating_add(i64::try_from(d.as_nanos()).unwrap_or(i64::MAX)));
@@ -216,8 +231,7 @@ fn watch(
     }
     let mut out = std::io::stdout().lock();
     write!(out, "{}", summary(&name, last.as_ref(), &ended))?;
-    writeln!(out, "System shutdown complete")?;
-    Ok(DONE)
+    Ok(())
 }
 
 pub(crate) fn venue(common: &Common, args: &VenueArgs) -> Outcome {

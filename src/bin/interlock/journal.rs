@@ -3,7 +3,7 @@
 use std::io::Write as _;
 use std::path::Path;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, anyhow};
 use interlock::agent::Clock;
 use interlock::journal::frame::hex;
 use interlock::journal::note::{SigningKey, checkpoint, verify_checkpoint};
@@ -13,8 +13,10 @@ use interlock::journal::verify::verify;
 use interlock::ops::client::exit::DONE;
 use serde_json::json;
 
+use crate::Failure;
+use crate::Outcome;
 use crate::args::{Common, JournalVerb, Output};
-use crate::{Outcome, exit};
+use crate::exit;
 
 /// The name that checkpoints are signed under.
 const KEY_NAME: &str = "interlock";
@@ -22,7 +24,9 @@ const KEY_NAME: &str = "interlock";
 pub(crate) fn run(common: &Common, verb: JournalVerb) -> Outcome {
     let dir = common.data_dir.join("journal");
     match verb {
-        JournalVerb::Verify { checkpoint } => run_verify(common, &dir, checkpoint.as_deref()),
+        JournalVerb::Verify { checkpoint, key } => {
+            run_verify(common, &dir, checkpoint.as_deref(), key.as_deref())
+        }
         JournalVerb::Cat { from, number, session } => cat(common, &dir, from, number, session.as_deref()),
         JournalVerb::Replay { session } => crate::engine::replay(common, &dir, session.as_deref()),
         JournalVerb::Checkpoint { out } => make_checkpoint(common, &dir, out.as_deref()),
@@ -34,13 +38,17 @@ fn signing_key(common: &Common) -> anyhow::Result<SigningKey> {
     Ok(SigningKey::load_or_create(&common.data_dir.join("checkpoint.key"), KEY_NAME)?)
 }
 
-fn run_verify(common: &Common, dir: &Path, checkpoint: Option<&Path>) -> Outcome {
+fn run_verify(common: &Common, dir: &Path, checkpoint: Option<&Path>, key: Option<&str>) -> Outcome {
     let known = match checkpoint {
         None => None,
         Some(path) => {
             let note =
                 std::fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?;
-            Some(verify_checkpoint(&note, &signing_key(common)?.verifying())?)
+            let key = match key {
+                Some(text) => text.parse().map_err(|e| Failure::usage(anyhow!("--key: {e}")))?,
+                None => signing_key(common)?.verifying(),
+            };
+            Some(verify_checkpoint(&note, &key)?)
         }
     };
     let report = verify(dir, known.as_ref())?;
