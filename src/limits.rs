@@ -40,8 +40,11 @@ pub const COMMAND_RING_SLOTS: usize = 64;
 /// Slots of a stage's latency ring: samples beyond it are dropped and counted, never waited for.
 pub const LATENCY_RING_SLOTS: usize = 4_096;
 
-/// Bounded work of one poll: messages or facts a stage takes before it returns to its runner.
+/// Bounded work of one poll: messages, replies or answers that feed and gateway take before they return to their runner.
 pub const POLL_BATCH_MAX: usize = 64;
+/// The same for what flows on the line. A message may become a dozen facts (book changes), so a stage that shares its thread
+/// with feed must take more facts a poll than feed takes messages, or the line fills up under any load.
+pub const LINE_BATCH_MAX: usize = 1_024;
 
 /// Longest WebSocket message that we accept. A 5,000-level depth answer over the WebSocket API is about 400 KiB.
 pub const WS_MESSAGE_BYTES_MAX: usize = 1 << 20;
@@ -70,6 +73,8 @@ const _: () =
 const _: () = assert!(RETURN_RING_SLOTS <= LINE_RING_RESERVE, "every reply must find room on the line");
 const _: () =
     assert!(ORDERS_OPEN_MAX * 2 <= ORDER_SLOTS, "a table of open orders must leave room for ended ones");
+const _: () =
+    assert!(LINE_BATCH_MAX >= 16 * POLL_BATCH_MAX, "a message is about a dozen facts at most times");
 const _: () = assert!(ORDER_SLOTS.is_power_of_two(), "order slots are found by masking");
 const _: () = assert!(INTENTS_PER_FACT_MAX < LINE_RING_RESERVE, "a fact and its intents fit together");
 const _: () = assert!(

@@ -115,6 +115,11 @@ impl Clock {
         self.reanchor();
     }
 
+    /// Moves it further.
+    pub fn shift_more(&self, by_ns: i64) {
+        self.shift(self.anchor.shift_ns.load(Ordering::Relaxed).saturating_add(by_ns)); // see `epoch_minus_mono_ns`
+    }
+
     /// Anchors the wall clock anew and returns by how many nanoseconds it moved. Control thread only, about once a
     /// second. A step of the wall clock shows in the return value; deadlines do not see it.
     #[expect(clippy::disallowed_methods, reason = "the one place that reads the wall clock")]

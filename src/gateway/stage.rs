@@ -16,7 +16,7 @@ use crate::gateway::door::{Door, DoorEvent, Encoded, Request};
 use crate::gateway::orders::Orders;
 use crate::gateway::outbox::Outbox;
 use crate::gateway::upkeep::Upkeep;
-use crate::limits::POLL_BATCH_MAX;
+use crate::limits::LINE_BATCH_MAX;
 use crate::risk::{Approved, Output, halt_allows};
 use crate::shared::latency::Metric;
 use crate::shared::{Counters, HaltView, KillPage};
@@ -115,7 +115,7 @@ impl<D: Door> Gateway<D> {
     /// Takes what risk decided. Never stops for a full ring: see [`Outbox`].
     fn take_input(&mut self, now: Now) -> usize {
         let mut orders = 0;
-        for taken in 0..POLL_BATCH_MAX {
+        for taken in 0..LINE_BATCH_MAX {
             if orders == ORDERS_PER_POLL_MAX {
                 return taken;
             }
@@ -136,7 +136,7 @@ impl<D: Door> Gateway<D> {
                 Err(_) => return taken,
             }
         }
-        POLL_BATCH_MAX
+        LINE_BATCH_MAX
     }
 
     /// One approved order on its way out. `Err`: it did not leave, and nobody was told yet.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::agent::ring::{Consumer, Producer};
 use crate::agent::{Agent, Clock};
 use crate::event::{Body, Fact, Intent, Item, Record, Sample, Slot, Stamps};
-use crate::limits::POLL_BATCH_MAX;
+use crate::limits::LINE_BATCH_MAX;
 use crate::shared::latency::Metric;
 use crate::shared::{Counter, Counters};
 use crate::types::{Now, Reason};
@@ -124,7 +124,7 @@ impl<K: KillSource> Agent for Stage<K> {
     fn poll(&mut self, now: Now) -> usize {
         let mut done = 0;
         // Each item gives at most one output: without room for it the item stays where it is.
-        while done < POLL_BATCH_MAX && self.ports.output.slots() > 0 {
+        while done < LINE_BATCH_MAX && self.ports.output.slots() > 0 {
             let Ok(slot) = self.ports.input.pop() else { break };
             match &slot.item {
                 Item::Fact(fact) => self.on_fact(fact),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::agent::ring::{Consumer, Producer};
 use crate::agent::{Agent, Clock};
 use crate::event::{Action, Fact, Item, Record, Sample, Slot, Stamps};
-use crate::limits::{INTENTS_PER_FACT_MAX, POLL_BATCH_MAX};
+use crate::limits::{INTENTS_PER_FACT_MAX, LINE_BATCH_MAX};
 use crate::shared::latency::Metric;
 use crate::shared::{Counter, Counters};
 use crate::types::{Now, Reason};
@@ -118,7 +118,7 @@ impl Agent for Stage {
 
     fn poll(&mut self, _now: Now) -> usize {
         let mut done = 0;
-        while done < POLL_BATCH_MAX && self.has_room() {
+        while done < LINE_BATCH_MAX && self.has_room() {
             let Ok(slot) = self.ports.input.pop() else { break };
             self.on_fact(&slot);
             done += 1;

@@ -97,12 +97,30 @@ pub(crate) fn run(common: &Common, args: &RunArgs) -> Outcome {
     };
     let session =
         start(plan, &access, rest, prepared, ground, (granted, environment.kill_switch, arm), audit)?;
+    if !args.recording.is_empty() {
+        follow_recording(session.shared.clock.clone(), &paths, &access);
+    }
     watch(args, &paths, session, &stop, venue)?;
     if let Some(finding) = finding.and_then(|f| f.recv().ok()) {
         write!(std::io::stdout(), "{finding}")?;
     }
     writeln!(std::io::stdout(), "System shutdown complete")?;
     Ok(DONE)
+}
+
+/// The recording begins to play when its first subscriber is there, and its clock to run: the engine's clock follows it.
+fn follow_recording(clock: Clock, paths: &Paths, access: &Access) {
+    let market_is_up =
+        || read_status(paths).is_ok_and(|s| s.view.links.iter().any(|link| link.link == "market" && link.up));
+    for _ in 0..100 {
+        if market_is_up() {
+            break;
+        }
+        clock::sleep(Duration::from_millis(50));
+    }
+    if let Some(offset) = interlock::run::rest_worker::measure_clock(&prepare::rest_of(access), &clock) {
+        clock.shift_more(offset.offset_ns);
+    }
 }
 
 /// Errors of a start: the user's to mend, so exit code 2.
@@ -208,16 +226,20 @@ fn watch(
     let clock = session.shared.clock.clone();
     let mut screen = Screen::new(!args.plain && std::io::stdout().is_terminal());
     screen.banner(&session);
+    let mut last_market_ns = 0;
     loop {
         // Acquire pairs with the handler's release.
         let asked = stop.load(Ordering::Acquire);
         let over = until_ns.is_some_and(|until| clock.mono_ns() >= until);
-        let played = venue.as_ref().is_some_and(VenueHandle::is_recording_done);
+        // The snapshots are drained, so that the one that is looked at in the end is the latest.
+        let market_ns = session.snapshot().market_ns;
+        // A recording is over when the venue has played it and no more of it arrives.
+        let played =
+            venue.as_ref().is_some_and(VenueHandle::is_recording_done) && market_ns == last_market_ns;
+        last_market_ns = market_ns;
         if asked || over || played {
             break;
         }
-        // Drained, so that the one that is looked at in the end is the latest.
-        let _seen = session.snapshot();
         if let Ok(status) = read_status(paths) {
             screen.draw(&status);
         }

@@ -17,16 +17,25 @@ pub(super) enum Follow {
 pub(super) struct VenueClock {
     system: Clock,
     follow: Cell<Follow>,
+    /// Whether recorded time is shown.
+    recorded: Cell<bool>,
 }
 
 impl VenueClock {
     pub(super) fn new(system: Clock) -> Self {
-        Self { system, follow: Cell::new(Follow::System { ahead_ns: 0 }) }
+        Self { system, follow: Cell::new(Follow::System { ahead_ns: 0 }), recorded: Cell::new(false) }
     }
 
     /// Sets what it follows.
     pub(super) fn follow(&self, follow: Follow) {
+        self.recorded.set(self.recorded.get() || matches!(follow, Follow::Recording { .. }));
         self.follow.set(follow);
+    }
+
+    /// Lets recorded time run on from here, at the pace of the system's clock.
+    pub(super) fn run_from(&self, at_ns: i64) {
+        self.recorded.set(true);
+        self.follow.set(Follow::System { ahead_ns: at_ns.saturating_sub(self.system_ns()) });
     }
 
     /// The venue's time.
@@ -46,8 +55,7 @@ impl VenueClock {
     /// too: nobody's clock stands in the past.
     pub(super) fn accepts(&self, stamp_ns: i64, window_ns: i64) -> bool {
         let within = |now_ns: i64| stamp_ns < now_ns + 1_000_000_000 && now_ns - stamp_ns <= window_ns;
-        within(self.now_ns())
-            || (matches!(self.follow.get(), Follow::Recording { .. }) && within(self.system_ns()))
+        within(self.now_ns()) || (self.recorded.get() && within(self.system_ns()))
     }
 
     /// Follows corrections of the system's clock; call about once a second.

@@ -303,8 +303,10 @@ async fn play_lines(venue: &Rc<Venue>, plan: &Plan, house: AccountId) -> Result<
                 }
             }
         }
-        if plan.config.clock == RecordingClock::Recorded {
-            venue.clock.follow(Follow::Recording { at_ns: clock_of(&line, plan) });
+        // From the first line on the clock runs at its own pace, also where the lines are played faster: stamps and windows of
+        // requests need a clock that does not jump.
+        if count == 0 && plan.config.clock == RecordingClock::Recorded {
+            venue.clock.run_from(clock_of(&line, plan));
         }
         let now_ns = venue.clock.now_ns();
         let mut state = venue.state.borrow_mut();
