@@ -396,3 +396,13 @@ fn the_venue_file_is_private_and_complete() {
     taken.listen = bench.handle.local_addr();
     assert!(matches!(start(taken), Err(VenueError::Listen { .. })));
 }
+
+/// ccxt, ccxt.pro and python-binance from PyPI: `cargo test --test it third_party -- --ignored --nocapture`.
+#[test]
+#[ignore = "needs PyPI and a minute"]
+fn third_party_clients_work_unchanged() {
+    let bench = bench(|c| c.history_mins = 120);
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tools/ccxt_check.sh");
+    let status = std::process::Command::new(script).arg(bench.handle.file_path()).status().unwrap();
+    assert!(status.success(), "the lines marked FAIL say why");
+}
