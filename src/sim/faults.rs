@@ -107,7 +107,7 @@ pub struct Fault {
     /// Opportunities to let pass first.
     #[serde(default)]
     pub skip: u32,
-    /// Not before this long after the plan was put in force.
+    /// Not before this long, by the venue's clock, after the plan was put in force.
     #[serde(default)]
     pub after_ms: u64,
     /// Only streams whose name contains this, only order methods whose name contains this.

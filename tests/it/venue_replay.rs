@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use flate2::read::MultiGzDecoder;
+use interlock::sim::faults::{Fault, FaultKind, FaultPlan};
 use interlock::sim::recording::{RecordingClock, RecordingConfig, Speed};
 use serde_json::json;
 use std::io::{BufRead, BufReader};
@@ -130,4 +131,35 @@ fn orders_meet_the_recorded_book() {
     // The world sees the recording, not our trade.
     let book = bench.get("/api/v3/depth?symbol=BTCUSDT&limit=1").body;
     assert!(book["lastUpdateId"].as_u64().unwrap() > 50_093_239_218);
+}
+
+#[test]
+fn what_a_fault_takes_from_a_recording_is_missing_and_counted() {
+    let Some(path) = recordings("binance_spot_recording/spot_ethusdt_20240808.gz") else { return };
+    let bench = play(&path, Speed::Full, RecordingClock::Recorded);
+    let drop = Fault { one_in: 50, only: Some("trade".to_owned()), ..Fault::always(FaultKind::Drop) };
+    bench.handle.set_faults(FaultPlan { seed: 5, faults: vec![drop] });
+    let mut stream = bench.ws("/stream?streams=ethusdt@trade/ethusdt@depth@100ms");
+    let recorded = lines(&path);
+    let of = |name: &str| recorded.iter().filter(|l| l.contains(name)).count() as u64;
+    let (trades, depths) = (of("@trade"), of("@depth"));
+    let last = recorded.iter().rfind(|l| l.contains("@depth")).and_then(|l| l.split_once(' ')).unwrap().1;
+    let (mut seen_trades, mut seen_depths) = (0, 0);
+    loop {
+        let text = stream.text();
+        seen_trades += u64::from(text.contains("@trade"));
+        seen_depths += u64::from(text.contains("@depth"));
+        if text == last {
+            break;
+        }
+    }
+    assert_eq!(seen_depths, depths);
+    while !bench.handle.is_recording_done() {
+        std::thread::yield_now();
+    }
+    // Trades may follow the last depth update: what was queued is what was recorded less what was taken.
+    let stats = bench.handle.stats().unwrap();
+    let dropped = stats.faults.get("drop").copied().unwrap_or(0);
+    assert!(dropped > trades / 100, "{dropped} of {trades}");
+    assert!(seen_trades <= trades - dropped);
 }

@@ -20,7 +20,7 @@ use interlock::run::session::{self, Ground, Session, Setup, StartError};
 use interlock::run::wiring::{self, Brain};
 use interlock::sim::faults::FaultPlan;
 use interlock::sim::recording::{RecordingClock, RecordingConfig, Speed};
-use interlock::sim::server::{VenueConfig, VenueHandle};
+use interlock::sim::server::{VenueConfig, VenueHandle, symbol_specs};
 use serde_json::json;
 
 use crate::Failure;
@@ -275,6 +275,7 @@ pub(crate) fn venue(common: &Common, args: &VenueArgs) -> Outcome {
         seed: args.seed,
         recording: recording(&args.recording, args.full_speed),
         faults,
+        symbols: symbol_specs(&args.symbols).map_err(|e| Failure::usage(anyhow!("--symbols: {e}")))?,
         ..VenueConfig::demo(common.data_dir.clone())
     };
     let handle = interlock::sim::server::start(config).map_err(|e| Failure::from(anyhow!(e)))?;

@@ -46,7 +46,7 @@ use std::path::PathBuf;
 use super::exchange::{SpecError, SymbolSpec};
 use super::faults::FaultPlan;
 use super::recording::{RecordingConfig, RecordingError};
-use crate::types::Qty;
+use crate::types::{Price, Qty};
 
 /// A venue's language.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -118,11 +118,40 @@ impl VenueConfig {
                 ("USDT".to_owned(), units(1_000_000)),
                 ("BTC".to_owned(), units(10)),
                 ("ETH".to_owned(), units(100)),
+                ("BNB".to_owned(), units(1_000)),
+                ("SOL".to_owned(), units(5_000)),
+                ("XRP".to_owned(), units(500_000)),
+                ("DOGE".to_owned(), units(5_000_000)),
             ],
             limits: LimitRules::default(),
             connections: ConnectionRules::default(),
         }
     }
+}
+
+/// What the venue can list: base, quote, decimals of tick and lot (Binance's), and a price to start from in cents.
+const LISTINGS: &[(&str, &str, u32, u32, i64)] = &[
+    ("BTC", "USDT", 2, 5, 6_000_000),
+    ("ETH", "USDT", 2, 4, 250_000),
+    ("BNB", "USDT", 2, 3, 55_000),
+    ("SOL", "USDT", 2, 3, 15_000),
+    ("XRP", "USDT", 4, 1, 60),
+    ("DOGE", "USDT", 5, 0, 12),
+];
+
+/// The symbols of these names. The error names the first one that the venue can't list, and those that it can.
+pub fn symbol_specs(names: &[String]) -> Result<Vec<SymbolSpec>, String> {
+    let spec = |name: &String| {
+        let (base, quote, tick, step, cents) =
+            LISTINGS.iter().find(|(base, quote, ..)| *name == format!("{base}{quote}"))?;
+        let tick = Price::from_units(Price::ONE.units() / 10i64.pow(*tick));
+        let step = Qty::from_units(Qty::ONE.units() / 10i64.pow(*step));
+        SymbolSpec::spot(base, quote, tick, step, Price::from_units(cents * (Price::ONE.units() / 100)))
+    };
+    let known =
+        || LISTINGS.iter().map(|(base, quote, ..)| format!("{base}{quote}")).collect::<Vec<_>>().join(", ");
+    let wrong = |name: &String| format!("the embedded venue doesn't list {name:?}; it lists {}", known());
+    names.iter().map(|name| spec(name).ok_or_else(|| wrong(name))).collect()
 }
 
 /// Why a venue can't start.
@@ -165,4 +194,20 @@ pub enum VenueError {
     /// No thread or no runtime.
     #[error("the embedded venue can't start its thread: {0}")]
     Thread(std::io::Error),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn listings_are_exact_and_unknown_names_are_told_apart() {
+        let all: Vec<String> = LISTINGS.iter().map(|(base, quote, ..)| format!("{base}{quote}")).collect();
+        for spec in symbol_specs(&all).unwrap() {
+            assert_eq!(spec.check(), Ok(()));
+        }
+        assert_eq!(symbol_specs(&all[..2]).unwrap(), [SymbolSpec::btcusdt(), SymbolSpec::ethusdt()]);
+        let error = symbol_specs(&["BTCUSDT".to_owned(), "NOPE".to_owned()]).unwrap_err();
+        assert!(error.contains("NOPE") && error.contains("ETHUSDT"), "{error}");
+    }
 }

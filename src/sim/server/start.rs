@@ -296,7 +296,7 @@ async fn run(parts: Parts) {
         hub: Hub::default(),
         feeds,
         limits: Limits::new(parts.config.limits),
-        faults: FaultEngine::new(parts.config.faults.clone(), parts.clock.system_ns()),
+        faults: FaultEngine::new(parts.config.faults.clone(), parts.clock.now_ns()),
         keys: parts.keys,
         account: parts.account,
         sessions: Vec::new(),

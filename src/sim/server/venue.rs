@@ -34,7 +34,7 @@ pub(super) struct Venue {
 impl Venue {
     /// Puts a plan of faults in force.
     pub(super) fn set_faults(&self, plan: FaultPlan) {
-        let now_ns = self.clock.system_ns();
+        let now_ns = self.clock.now_ns();
         self.state.borrow_mut().faults.replace(plan, now_ns);
     }
 
@@ -77,7 +77,7 @@ impl Venue {
     }
 
     fn timed_faults(&self) {
-        let now_ns = self.clock.system_ns();
+        let now_ns = self.clock.now_ns();
         loop {
             let due = self.state.borrow_mut().faults.timed(now_ns);
             let Some(fault) = due else { break };
