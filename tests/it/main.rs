@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a helper of tests may panic as the tests themselves do")]
 
 mod binance_market;
+mod binance_orders;
 mod binance_recording;
 mod binance_support;
 mod control;
