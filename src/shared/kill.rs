@@ -15,7 +15,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -85,6 +85,8 @@ pub struct KillPage {
     /// Held so that the file stays open for checks of its length.
     file: File,
     path: PathBuf,
+    /// The trip that was in force when this boot took the page over.
+    inherited: Option<Reason>,
 }
 
 impl KillPage {
@@ -100,12 +102,14 @@ impl KillPage {
             .mode(0o600)
             .custom_flags(libc::O_NOFOLLOW | libc::O_CLOEXEC)
             .open(path)?;
+        let inherited = inherited(&file);
         // Zeros first: a reader from now on sees a tripped page, and the blocks are there, so that a full disk is an error
         // here and not a SIGBUS at the first store.
         file.write_all(&[0; PAGE_BYTES])?;
         file.set_len(PAGE_BYTES as u64)?;
         file.sync_all()?;
-        let page = Self::map(file, path, boot_id)?;
+        let mut page = Self::map(file, path, boot_id)?;
+        page.inherited = inherited;
         // Identity last: whoever reads half of this sees a foreign or a tripped page.
         page.store(word::STATE, halt::state(1, Reason::Boot, HaltLevel::RiskOff));
         page.store(word::TRIPPED_NS, now.ns.unsigned_abs());
@@ -138,7 +142,7 @@ impl KillPage {
     fn map(file: File, path: &Path, boot_id: u64) -> io::Result<Self> {
         let map = memmap2::MmapOptions::new().len(PAGE_BYTES).map_raw(&file)?;
         let guard = sigbus::Guard::new(map.as_ptr() as usize)?;
-        Ok(Self { _guard: guard, map, boot_id, file, path: path.to_path_buf() })
+        Ok(Self { _guard: guard, map, boot_id, file, path: path.to_path_buf(), inherited: None })
     }
 
     #[inline]
@@ -266,6 +270,13 @@ impl KillPage {
         i64::try_from(self.load(heartbeat_word(thread))).unwrap_or(0)
     }
 
+    /// The cause of the trip that was in force when [`KillPage::create`] took the page over from an earlier boot: `None` if it
+    /// was armed, or tripped by its own start only, or there was no page. So a trip outlives its engine even if that died
+    /// before the marker was written (K5).
+    pub const fn inherited(&self) -> Option<Reason> {
+        self.inherited
+    }
+
     /// The engine's process id, as it wrote it.
     pub fn pid(&self) -> u64 {
         self.load(word::PID)
@@ -290,6 +301,32 @@ impl KillPage {
         let held = self.file.metadata().ok().map(|m| (m.dev(), m.ino()));
         let named = fs::symlink_metadata(&self.path).ok().map(|m| (m.dev(), m.ino()));
         if named.is_none() || held != named { Err(PageFault::Replaced) } else { Ok(()) }
+    }
+}
+
+/// The trip that an earlier boot left on the page. What can't be read was tripped.
+fn inherited(file: &File) -> Option<Reason> {
+    let mut bytes = [0; PAGE_BYTES];
+    match file.metadata() {
+        Ok(meta) if meta.len() == 0 => return None, // made just now
+        _ => {}
+    }
+    if file.read_exact_at(&mut bytes, 0).is_err() {
+        return Some(Reason::PageUnreadable);
+    }
+    let word = |at: usize| {
+        let mut word = [0; 8];
+        word.copy_from_slice(&bytes[at * 8..at * 8 + 8]);
+        u64::from_le_bytes(word)
+    };
+    let state = word(word::STATE);
+    if word(word::MAGIC) != MAGIC || word(word::VERSION) != VERSION {
+        return Some(Reason::PageUnreadable);
+    }
+    match halt::known_level(state) {
+        None => Some(Reason::PageUnreadable),
+        Some(level) if level < HaltLevel::RiskOff => None,
+        Some(_) => Some(halt::reason_of(state)).filter(|&reason| reason != Reason::Boot),
     }
 }
 

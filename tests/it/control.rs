@@ -310,6 +310,21 @@ fn the_demo_does_not_arm_itself_over_an_earlier_trip() {
     assert!(!marker::look(&rig.paths).is_killed());
 }
 
+/// K5: the engine died between the page and the marker.
+#[test]
+fn k5_the_demo_does_not_arm_itself_over_a_trip_on_the_page_of_a_dead_engine() {
+    let dir = tempfile::tempdir().unwrap();
+    let paths = Paths::new(dir.path(), None);
+    let page = interlock::shared::KillPage::create(&paths.kill_page(), 1, interlock::types::Now::default());
+    page.unwrap().trip(HaltLevel::CancelAll, Reason::Operator, 5);
+    let mut rig = Rig::in_folder(self_arming(), paths, Some(dir));
+    rig.page.set_reconciled(1);
+    rig.run_for(1_000);
+    assert!(rig.page.view(rig.now()).is_tripped());
+    assert!(rig.has_event("TRIP_INHERITED") && rig.has_event("NOT_ARMED_AT_START"));
+    assert!(marker::look(&rig.paths).describe().contains("OPERATOR"));
+}
+
 #[test]
 fn trips_leave_their_traces() {
     let mut rig = Rig::new();

@@ -36,6 +36,28 @@ fn every_boot_starts_tripped_whatever_the_page_said() {
     assert_eq!((page.silent(), page.reconciled(), page.open_orders()), ((0, 0), 0, 0));
 }
 
+/// K5: a trip outlives its engine by the page itself, even without a marker; a boot's own trip and an armed page leave none.
+#[test]
+fn k5_a_new_boot_knows_the_trip_that_was_in_force() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("kill.page");
+    let boot = |id: u64| KillPage::create(&path, id, NOW).unwrap();
+    assert_eq!(boot(1).inherited(), None, "there was no page");
+    assert_eq!(boot(2).inherited(), None, "the start's own trip");
+    assert!(boot(3).arm(1));
+    let page = boot(4);
+    assert_eq!(page.inherited(), None, "it was armed");
+    page.trip(HaltLevel::CancelAll, Reason::Operator, NOW.ns);
+    drop(page);
+    assert_eq!(boot(5).inherited(), Some(Reason::Operator));
+    for length in [1, 40, 4_095] {
+        fs::OpenOptions::new().write(true).open(&path).unwrap().set_len(length).unwrap();
+        assert_eq!(boot(6).inherited(), Some(Reason::PageUnreadable), "cut to {length}");
+    }
+    fs::write(&path, [0; PAGE_BYTES]).unwrap();
+    assert_eq!(boot(7).inherited(), Some(Reason::PageUnreadable));
+}
+
 /// K6: each byte of an armed page takes each of its 255 other values, in the mapped file: either nothing that matters changed,
 /// or risk is off. Never more is allowed than before.
 #[test]

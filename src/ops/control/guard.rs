@@ -105,7 +105,8 @@ impl Control {
         }
         let renewed = withheld.is_empty();
         self.guard.withheld = withheld;
-        if was_renewed != renewed {
+        // A trip has an event of its own.
+        if was_renewed != renewed && !tripped {
             let (level, name) =
                 if renewed { (Level::Info, "LEASE_RENEWED") } else { (Level::Warn, "LEASE_WITHHELD") };
             let why = self.guard.withheld.clone();

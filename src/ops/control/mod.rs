@@ -210,7 +210,15 @@ impl Control {
             control.event(now, Level::Warn, "MARKER_RESERVE", &[("error", json!(error.to_string()))]);
         }
         let found = marker::look(&control.parts.paths);
-        if found.is_killed() {
+        if let Some(reason) = control.parts.page.inherited().filter(|_| !found.is_killed()) {
+            // The engine that was tripped died before it wrote its marker.
+            let text = "found on the page of an earlier boot";
+            let mut marker = Marker::new(reason, text, "engine", "engine");
+            marker.at = rfc3339(now.ns);
+            control.marker_owed = Some(marker);
+            control.settle_marker(now);
+            control.event(now, Level::Warn, "TRIP_INHERITED", &[("reason", json!(reason.name()))]);
+        } else if found.is_killed() {
             control.event(now, Level::Warn, "MARKER_FOUND", &[("marker", json!(found.describe()))]);
         }
         if control.config.kill_environment {
@@ -318,6 +326,8 @@ impl Control {
         if before.is_tripped() && before.level >= view.level && note.is_none() && view.epoch == before.epoch {
             return 1;
         }
+        // Two locks, not one: a tripped engine has no lease either.
+        self.parts.page.renew_lease(0);
         let note = note.unwrap_or_else(|| TripNote { by: "outside".to_owned(), ..TripNote::default() });
         let (reason, tripped_ns) = self.parts.page.last_trip();
         self.event(
