@@ -86,6 +86,8 @@ struct Room {
     book: Book,
     valid: bool,
     quotes: VecDeque<Quote>,
+    /// The newest quote that an update included.
+    last_quote: Option<Quote>,
     last_trade: Option<u64>,
     found: Found,
 }
@@ -114,6 +116,7 @@ impl Audit {
                 book: Book::with_capacity(BOOK_LEVELS_MAX),
                 valid: false,
                 quotes: VecDeque::with_capacity(QUOTES_KEPT),
+                last_quote: None,
                 last_trade: None,
                 found: Found::default(),
             })
@@ -177,11 +180,10 @@ impl Room {
             return;
         }
         // The last quote that the update includes; newer ones stay for the next update.
-        let mut newest = None;
         while self.quotes.front().is_some_and(|q| q.update_id <= depth.update_id) {
-            newest = self.quotes.pop_front();
+            self.last_quote = self.quotes.pop_front();
         }
-        let Some(quote) = newest else { return };
+        let Some(quote) = self.last_quote else { return };
         self.found.compared += 1;
         let best = |side: Side| self.book.side(side).next().unwrap_or(Level::default());
         self.found.equal += u64::from((best(Side::Buy), best(Side::Sell)) == (quote.bid, quote.ask));
