@@ -19,9 +19,9 @@ use crate::wire::link::Connector;
 const COMMANDS_PER_POLL_MAX: usize = 4;
 /// How often staleness, renewals and snapshot requests are looked after.
 const LOOK_EVERY_NS: i64 = NS_PER_MS;
-/// Line slots that a piece of a snapshot should find free before it is taken from the worker: the last piece also lets the
-/// changes go that were kept meanwhile.
-const SNAPSHOT_ROOM: usize = 64;
+/// Share of the line that a piece of a snapshot should find free before it is taken from the worker: the last piece also lets
+/// the changes go that were kept meanwhile.
+const SNAPSHOT_ROOM_SHARE: usize = 8;
 
 /// The feed's rings. `journal` is its own journal ring.
 #[derive(Debug)]
@@ -57,6 +57,7 @@ pub struct Feed<M: Connector, A: Connector = M> {
     page: Arc<KillPage>,
     counters: Arc<Counters>,
     clock: Clock,
+    snapshot_room: usize,
     polls_to_account: u32,
     next_look_mono_ns: i64,
     next_timer_mono_ns: i64,
@@ -74,6 +75,7 @@ impl<M: Connector, A: Connector> Feed<M, A> {
     ) -> Self {
         assert!(config.timer_ns > 0, "stages notice deadlines by timer facts");
         let FeedRings { line, journal, returns, commands, rest_requests, rest_answers, samples } = rings;
+        let snapshot_room = line.buffer().capacity() / SNAPSHOT_ROOM_SHARE;
         let (shared_page, shared_counters) = (Arc::clone(&page), Arc::clone(&counters));
         let outlet =
             Outlet::new((journal, line), config.line_reserve, (shared_page, shared_counters), clock.clone());
@@ -90,6 +92,7 @@ impl<M: Connector, A: Connector> Feed<M, A> {
             page,
             counters,
             clock,
+            snapshot_room,
             polls_to_account: 0,
             next_look_mono_ns: i64::MIN,
             next_timer_mono_ns: i64::MIN,
@@ -136,7 +139,7 @@ impl<M: Connector, A: Connector> Feed<M, A> {
         let mut taken = 0;
         while taken < POLL_BATCH_MAX
             && !self.outlet.is_waiting()
-            && self.outlet.has_market_room(SNAPSHOT_ROOM)
+            && self.outlet.has_market_room(self.snapshot_room)
         {
             let Ok(answer) = self.rest_answers.pop() else { break };
             match answer {
