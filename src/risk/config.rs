@@ -144,7 +144,13 @@ impl RiskConfig {
             ("market_age_max_ms", self.market_age_max_ms, 10, 600_000, "trading blind"),
             ("clock_offset_max_ms", self.clock_offset_max_ms, 1, 60_000, "the venue's own bound"),
             ("clock_age_max_s", self.clock_age_max_s, 1, 86_400, "clocks drift"),
-            ("messages_per_s", self.messages_per_s, 1, 1_000, "the venue allows 50 orders in 10 s"),
+            (
+                "messages_per_s",
+                self.messages_per_s,
+                1,
+                200_000,
+                "more than any venue takes, or a bench sends",
+            ),
             ("messages_burst", self.messages_burst, 4, 200, "a quarter is kept for exits"),
             ("duplicate_window_ms", self.duplicate_window_ms, 1, 60_000, "0 would find none"),
         ];
