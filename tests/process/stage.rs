@@ -1,0 +1,203 @@
+//! A stage for process tests: a venue and an engine, each a process of its own, ended when the test ends however it ends.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::Duration;
+
+use interlock::agent::clock;
+use interlock::net::{Endpoint, Method, Rest, RestTimeouts, TlsRoots};
+use interlock::ops::client;
+use interlock::ops::paths::Paths;
+use interlock::ops::status::Status;
+use interlock::run::access::{Purpose, read_credentials};
+use interlock::run::plan::Signing;
+use interlock::sim::server::VenueFile;
+use interlock::venue::binance::rest::{
+    API_KEY_HEADER, OpenOrder, open_orders_request, parse_open_orders, parse_time, time_path,
+};
+
+/// How long anything may take before a test gives up. Generous: machines that run tests are busy.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+/// A process that does not outlive the test.
+pub(crate) struct Running(pub(crate) Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ended = self.0.kill();
+        let _reaped = self.0.wait();
+    }
+}
+
+pub(crate) struct Stage {
+    pub(crate) dir: tempfile::TempDir,
+    pub(crate) paths: Paths,
+    pub(crate) venue: VenueFile,
+    rest: Rest,
+    _venue_process: Running,
+}
+
+/// Waits until `found` finds something.
+pub(crate) fn wait_for<T>(what: &str, mut found: impl FnMut() -> Option<T>) -> T {
+    let clock = interlock::agent::Clock::system();
+    let deadline_ns = clock.mono_ns() + i64::try_from(PATIENCE.as_nanos()).unwrap();
+    loop {
+        if let Some(it) = found() {
+            return it;
+        }
+        assert!(clock.mono_ns() < deadline_ns, "waited in vain for {what}");
+        clock::sleep(Duration::from_millis(20));
+    }
+}
+
+impl Stage {
+    /// A venue with its usual participants.
+    pub(crate) fn set() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let venue_dir = dir.path().join("venue");
+        let process = Command::new(env!("CARGO_BIN_EXE_interlock"))
+            .args(["venue", "--data-dir"])
+            .arg(&venue_dir)
+            .stdout(Stdio::null())
+            .stderr(File::create(dir.path().join("venue.log")).unwrap())
+            .spawn()
+            .unwrap();
+        let process = Running(process);
+        let venue = wait_for("venue.json", || VenueFile::read(&venue_dir.join("venue.json")).ok());
+        let roots = TlsRoots::from_pem_file(venue.ca.as_ref().unwrap()).unwrap();
+        let rest = Rest::new(Endpoint::parse(&venue.urls.rest).unwrap(), &roots, RestTimeouts::default());
+        let data = dir.path().join("data");
+        Self { paths: Paths::new(&data, None), dir, venue, rest, _venue_process: process }
+    }
+
+    pub(crate) fn venue_file(&self) -> PathBuf {
+        self.dir.path().join("venue/venue.json")
+    }
+
+    /// An engine; waits until it answers.
+    pub(crate) fn engine(&self, more: &[&str]) -> Running {
+        let log = self.dir.path().join("engine.log");
+        let process = Command::new(env!("CARGO_BIN_EXE_interlock"))
+            .args(["run", "--plain", "--venue"])
+            .arg(self.venue_file())
+            .arg("--data-dir")
+            .arg(&self.paths.data)
+            .args(more)
+            .stdout(Stdio::null())
+            .stderr(File::options().append(true).create(true).open(&log).unwrap())
+            .spawn()
+            .unwrap();
+        let mut engine = Running(process);
+        wait_for("the engine's status", || {
+            if let Some(status) = engine.0.try_wait().unwrap() {
+                panic!("the engine ended: {status}\n{}", fs::read_to_string(&log).unwrap());
+            }
+            client::read_status(&self.paths).ok()
+        });
+        engine
+    }
+
+    pub(crate) fn status(&self) -> Status {
+        client::read_status(&self.paths).unwrap()
+    }
+
+    pub(crate) fn wait_until_trading(&self) {
+        wait_for("trading", || self.status().kill.trading.then_some(()));
+    }
+
+    pub(crate) fn interlock(&self, args: &[&str]) -> Output {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_interlock"));
+        command.args(args).arg("--data-dir").arg(&self.paths.data).output().unwrap()
+    }
+
+    pub(crate) fn halt(&self, args: &[&str]) -> Output {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_interlock-halt"));
+        command.arg("--data-dir").arg(&self.paths.data).args(args).output().unwrap()
+    }
+
+    /// Places an order on the engine's account, far from the market, as someone else would.
+    pub(crate) fn place(&self, price: &str, client_id: &str) {
+        let credentials = read_credentials(&self.venue_file(), Purpose::Trade(Signing::Hmac)).unwrap();
+        let query = format!(
+            "symbol=BTCUSDT&side=BUY&type=LIMIT&timeInForce=GTC&quantity=0.001&price={price}\
+             &newClientOrderId={client_id}&timestamp={}",
+            self.time_ms()
+        );
+        let signature = credentials.sign(query.as_bytes());
+        let path = format!("/api/v3/order?{query}&signature={}", signature.as_str());
+        let answer =
+            self.rest.request(Method::Post, &path, &[(API_KEY_HEADER, credentials.api_key())], b"").unwrap();
+        assert!(answer.is_success(), "{}", String::from_utf8_lossy(&answer.body));
+    }
+
+    /// What the venue says is open.
+    pub(crate) fn open(&self) -> Vec<OpenOrder> {
+        let credentials = read_credentials(&self.venue_file(), Purpose::Halt).unwrap();
+        let request = open_orders_request(&credentials, None, self.time_ms());
+        let headers = [(API_KEY_HEADER, credentials.api_key())];
+        let answer = self.rest.request(Method::Get, &request.path_and_query, &headers, b"").unwrap();
+        parse_open_orders(&answer.body).unwrap()
+    }
+
+    /// Puts faults in force at the venue.
+    pub(crate) fn faults(&self, json: &str) {
+        let path = "/control/faults";
+        let headers = [("X-Control-Token", self.venue.control.token.as_str())];
+        let answer = self.rest.request(Method::Post, path, &headers, json.as_bytes()).unwrap();
+        assert!(answer.is_success(), "{}", String::from_utf8_lossy(&answer.body));
+    }
+
+    fn time_ms(&self) -> i64 {
+        parse_time(&self.rest.get(time_path(), &[]).unwrap().body).unwrap() / 1_000_000
+    }
+}
+
+pub(crate) fn said(output: &Output) -> String {
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
+/// The thread of a process by its name.
+pub(crate) fn thread_of(pid: u32, name: &str) -> i32 {
+    let tasks = fs::read_dir(Path::new("/proc").join(pid.to_string()).join("task")).unwrap();
+    tasks
+        .flatten()
+        .find(|task| fs::read_to_string(task.path().join("comm")).is_ok_and(|comm| comm.trim() == name))
+        .and_then(|task| task.file_name().to_str()?.parse().ok())
+        .unwrap_or_else(|| panic!("no thread {name}"))
+}
+
+/// Sends a signal to one process, by its id.
+pub(crate) fn signal(process: &Running, signal: rustix::process::Signal) {
+    let pid = rustix::process::Pid::from_child(&process.0);
+    rustix::process::kill_process(pid, signal).unwrap();
+}
+
+/// One thread of another process, stopped for as long as this lives. SIGSTOP would stop all of them.
+pub(crate) struct FrozenThread(i32);
+
+impl FrozenThread {
+    /// `None` where tracing isn't permitted.
+    #[expect(unsafe_code, reason = "ptrace has no safe wrapper here")]
+    pub(crate) fn freeze(thread: i32) -> Option<Self> {
+        let none = std::ptr::null_mut::<libc::c_void>();
+        // SAFETY: attaches to a thread of a child of ours; no memory of ours is involved.
+        if unsafe { libc::ptrace(libc::PTRACE_SEIZE, thread, none, none) } != 0 {
+            println!("skipped: ptrace isn't permitted here");
+            return None;
+        }
+        // SAFETY: as above.
+        let stopped = unsafe { libc::ptrace(libc::PTRACE_INTERRUPT, thread, none, none) };
+        assert_eq!(stopped, 0, "a seized thread can be stopped");
+        Some(Self(thread))
+    }
+}
+
+impl Drop for FrozenThread {
+    #[expect(unsafe_code, reason = "ptrace has no safe wrapper here")]
+    fn drop(&mut self) {
+        let none = std::ptr::null_mut::<libc::c_void>();
+        // SAFETY: detaches from the thread that `freeze` attached to; if it is gone, nothing happens.
+        unsafe { libc::ptrace(libc::PTRACE_DETACH, self.0, none, none) };
+    }
+}
