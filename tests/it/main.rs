@@ -3,9 +3,11 @@
 #![expect(clippy::print_stdout, reason = "tests say why they skip and which seed they use")]
 #![expect(clippy::unwrap_used, reason = "a helper of tests may panic as the tests themselves do")]
 
+mod binance_account;
 mod binance_market;
 mod binance_orders;
 mod binance_recording;
+mod binance_rest;
 mod binance_support;
 mod control;
 mod control_rig;
@@ -30,6 +32,7 @@ mod net;
 mod peer;
 mod plan;
 mod risk;
+mod rules;
 mod sign;
 mod signal;
 mod strategy;

@@ -55,10 +55,9 @@ proptest! {
     fn r_hot_2_decimal_text_means_what_big_integers_say(text in decimal_text(), decimals in 8u32..=9) {
         let expected = model(&text, decimals);
         let slow = kind(parse_decimal(text.as_bytes(), decimals));
-        match (&expected, &slow) {
-            // Where several things are wrong at once, which is told first is the parser's choice.
-            (Err(_), Err(_)) => {}
-            _ => prop_assert_eq!(&expected, &slow, "{:?}", text),
+        // Where several things are wrong at once, which is told first is the parser's choice.
+        if expected.is_ok() || slow.is_ok() {
+            prop_assert_eq!(&expected, &slow, "{:?}", text);
         }
         prop_assert_eq!(parse_decimal(text.as_bytes(), decimals), number::parse(text.as_bytes(), decimals));
     }
