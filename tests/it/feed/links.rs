@@ -39,7 +39,7 @@ fn r_feed_4_five_attempts_with_back_off_then_the_page_trips_and_attempts_go_on_s
     );
     let pauses: Vec<i64> = downs.windows(2).map(|pair| pair[1].2 - pair[0].2).collect();
     for (at, pause) in pauses.iter().enumerate().take(3) {
-        let base = 250 * MS << at;
+        let base = (250 * MS) << at;
         assert!((base / 2..base + 20 * MS).contains(pause), "pause {at}: {pause}");
     }
     let before = market_downs(&rig).len();

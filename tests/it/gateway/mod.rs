@@ -3,6 +3,7 @@
 
 mod rig;
 mod venue;
+mod wire;
 
 mod halts;
 mod outcomes;
