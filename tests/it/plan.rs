@@ -77,3 +77,11 @@ fn the_effective_configuration_reads_back_as_itself() {
     let (_dir, path) = file(&Plan::default().to_toml());
     assert_eq!(load(&[path]).expect("what we print we read"), Plan::default());
 }
+
+#[test]
+fn the_commented_files_in_config_are_sound_and_the_demos_is_the_default() {
+    let dir = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("config");
+    assert_eq!(load(&[dir.join("demo.toml")]).expect("config/demo.toml"), Plan::default());
+    let paper = load(&[dir.join("paper.toml")]).expect("config/paper.toml");
+    assert_eq!(paper.mode.name(), "paper");
+}
