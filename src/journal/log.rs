@@ -162,6 +162,11 @@ impl Log {
     pub const fn uncommitted(&self) -> usize {
         if self.written_unsynced { self.buffer.len() + BUFFER_BYTES } else { self.buffer.len() }
     }
+    /// The chain's id, as checkpoints name it.
+    pub const fn chain_id(&self) -> [u8; 16] {
+        self.identity.chain_id
+    }
+
     /// Why it takes nothing more.
     pub fn failure(&self) -> Option<&str> {
         self.failed.as_deref()

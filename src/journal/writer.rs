@@ -175,6 +175,10 @@ impl Writer {
     pub const fn discarded(&self) -> u64 {
         self.discarded
     }
+    /// The chain's id, as checkpoints name it.
+    pub const fn chain_id(&self) -> [u8; 16] {
+        self.log.chain_id()
+    }
     /// Number of the last durable record.
     pub const fn durable_seq(&self) -> u64 {
         self.log.durable_seq()

@@ -5,6 +5,7 @@
 
 pub mod access;
 pub mod audit;
+pub mod checkpoints;
 pub mod line;
 pub mod paper;
 pub mod placement;

@@ -13,6 +13,7 @@ use crate::agent::runner::{RunnerConfig, StopFlag};
 use crate::agent::{Agent, AgentRunner, Clock, IdleStrategy, clock};
 use crate::feed::RestAnswer;
 use crate::gateway::Door;
+use crate::journal::note::SigningKey;
 use crate::journal::writer::{Parts as WriterParts, WriterConfig};
 use crate::journal::{Disk, JournalError, Observer, RealDisk, SessionHeader, Writer, epoch};
 use crate::ops::control::{Control, ControlConfig, ControlParts};
@@ -32,6 +33,7 @@ use crate::wire::link::Connector;
 
 use super::access::HaltReference;
 use super::audit::{Audit, Both};
+use super::checkpoints::Checkpoints;
 use super::line::{self, Parts, Shared};
 use super::placement::{self, Placement, PlacementError};
 use super::plan::Plan;
@@ -113,6 +115,14 @@ impl Ground {
         let session = format!("{}-{epoch:06}", started.strftime("%Y%m%dT%H%M%SZ"));
         Ok(Self { paths, lock, epoch, shared, session })
     }
+}
+
+/// The name that checkpoints are signed under.
+pub const CHECKPOINT_KEY_NAME: &str = "interlock";
+
+/// Where the key that signs checkpoints is, mode 0600.
+pub fn checkpoint_key(paths: &Paths) -> PathBuf {
+    paths.data.join("checkpoint.key")
 }
 
 /// Where the journal is in a data directory.
@@ -234,6 +244,17 @@ where
     announce(&mut events, &header, &writer, shared.clock.now().ns);
     let events_sender = events.sender();
     let stops = Stops::default();
+    let checkpoints = Checkpoints {
+        journal: handle.clone(),
+        chain_id: writer.chain_id(),
+        key: SigningKey::load_or_create(&checkpoint_key(&paths), CHECKPOINT_KEY_NAME)?,
+        path: paths.data.join("checkpoints.txt"),
+        every_s: setup.plan.journal.checkpoint_every_s,
+        events: events.sender(),
+        clock: shared.clock.clone(),
+        due_ns: 0,
+        last_size: 0,
+    };
     let control = Control::new(
         control_config(&setup, &stops),
         ControlParts {
@@ -263,8 +284,9 @@ where
         clock_due_ns: 0,
         stop: stops.rest.clone(),
     };
-    let threads = Threads::start(&placement, &shared, &stops, writer, control, rest, line.stages)
-        .map_err(io_error("starting a thread"))?;
+    let threads =
+        Threads::start(&placement, &shared, &stops, writer, control, (rest, checkpoints), line.stages)
+            .map_err(io_error("starting a thread"))?;
     Ok(Session { shared, placement, session, watcher, events: events_sender, threads, stops, _lock: lock })
 }
 
@@ -289,16 +311,16 @@ impl Threads {
         stops: &Stops,
         writer: Writer,
         control: Control,
-        rest: RestWorker,
+        (rest, checkpoints): (RestWorker, Checkpoints),
         stages: [Box<dyn Agent>; 4],
     ) -> io::Result<Self> {
-        let cold = |name: &str, agent: Box<dyn Agent>, stop: &StopFlag| {
+        let cold = |name: &str, agents: Vec<Box<dyn Agent>>, stop: &StopFlag| {
             let config = RunnerConfig { name: name.to_owned(), core: None, idle: COLD };
-            AgentRunner::start(&config, vec![agent], shared.clock.clone(), stop.clone(), |_| {})
+            AgentRunner::start(&config, agents, shared.clock.clone(), stop.clone(), |_| {})
         };
-        let journal = cold("journal", Box::new(writer), &stops.journal)?;
-        let control = cold("control", Box::new(control), &stops.control)?;
-        let rest = cold("rest", Box::new(rest), &stops.rest)?;
+        let journal = cold("journal", vec![Box::new(writer)], &stops.journal)?;
+        let control = cold("control", vec![Box::new(control)], &stops.control)?;
+        let rest = cold("rest", vec![Box::new(rest), Box::new(checkpoints)], &stops.rest)?;
         let mut stages = stages.into_iter();
         let mut hot = Vec::new();
         for (slot, thread) in placement.threads.iter().enumerate() {

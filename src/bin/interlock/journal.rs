@@ -11,15 +11,14 @@ use interlock::journal::reader::{Reader, read_session, sessions};
 use interlock::journal::render::Renderer;
 use interlock::journal::verify::verify;
 use interlock::ops::client::exit::DONE;
+use interlock::ops::paths::Paths;
+use interlock::run::session::{CHECKPOINT_KEY_NAME, checkpoint_key};
 use serde_json::json;
 
 use crate::Failure;
 use crate::Outcome;
 use crate::args::{Common, JournalVerb, Output};
 use crate::exit;
-
-/// The name that checkpoints are signed under.
-const KEY_NAME: &str = "interlock";
 
 pub(crate) fn run(common: &Common, verb: JournalVerb) -> Outcome {
     let dir = common.data_dir.join("journal");
@@ -35,7 +34,8 @@ pub(crate) fn run(common: &Common, verb: JournalVerb) -> Outcome {
 }
 
 fn signing_key(common: &Common) -> anyhow::Result<SigningKey> {
-    Ok(SigningKey::load_or_create(&common.data_dir.join("checkpoint.key"), KEY_NAME)?)
+    let paths = Paths::new(&common.data_dir, None);
+    Ok(SigningKey::load_or_create(&checkpoint_key(&paths), CHECKPOINT_KEY_NAME)?)
 }
 
 fn run_verify(common: &Common, dir: &Path, checkpoint: Option<&Path>, key: Option<&str>) -> Outcome {
