@@ -13,6 +13,7 @@ mod control;
 mod control_rig;
 mod control_socket;
 mod exchange;
+mod exchange_external;
 mod exchange_model;
 mod feed;
 mod fill;

@@ -11,6 +11,9 @@ pub(super) type Frame = Rc<[u8]>;
 /// Longest message that the venue takes from a client.
 const MESSAGE_BYTES_MAX: usize = 64 << 10;
 
+/// Room for one read.
+const READ_BYTES: usize = 4 << 10;
+
 /// What a client said.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Incoming {
@@ -48,8 +51,9 @@ struct Head {
 }
 
 impl Reader {
-    /// Where a socket's bytes go.
+    /// Where a socket's bytes go: with room for an order request, so that one read takes it whole.
     pub(super) fn buffer(&mut self) -> &mut Vec<u8> {
+        self.bytes.reserve(READ_BYTES);
         &mut self.bytes
     }
 
