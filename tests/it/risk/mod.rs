@@ -3,4 +3,5 @@
 mod checks;
 mod ledger;
 mod model;
+mod rules;
 mod stage;
