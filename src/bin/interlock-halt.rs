@@ -36,7 +36,8 @@ const CODES_OF_OUR_FAULT: [i32; 4] = [-1022, -2014, -2015, -1002];
     name = "interlock-halt",
     version,
     max_term_width = 110,
-    after_help = "Examples:\n  interlock-halt\n  interlock-halt --data-dir data --venue data-venue/venue.json --reason \"engine hangs\""
+    after_help = "Examples:\n  interlock-halt\n  \
+        interlock-halt --data-dir data --venue data-venue/venue.json --reason \"engine hangs\""
 )]
 struct Args {
     /// The engine's data directory: kill page, marker, halt.json.

@@ -94,18 +94,11 @@ impl Histograms {
     }
 }
 
-/// An order's stamps as durations. A stamp that is missing (0) or out of order gives none: better no figure than a wrong one.
+/// What an order's stamps tell beside the stages' own samples, which count every message and not only those that led to an
+/// order. A stamp that is missing (0) or out of order gives nothing: better no figure than a wrong one.
 fn spans(trace: &OrderTrace) -> impl Iterator<Item = (Metric, u64)> {
-    let t = *trace;
-    [
-        (Metric::Decode, t.read, t.decoded),
-        (Metric::Signal, t.decoded, t.signal),
-        (Metric::Risk, t.signal, t.risk),
-        (Metric::Encode, t.risk, t.encoded),
-        (Metric::Write, t.encoded, t.written),
-        (Metric::TickToTrade, t.read, t.written),
-    ]
-    .into_iter()
-    .filter(|&(_, from, to)| from != 0 && to >= from)
-    .map(|(metric, from, to)| (metric, to - from))
+    [(Metric::Encode, trace.risk, trace.encoded), (Metric::TickToTrade, trace.read, trace.written)]
+        .into_iter()
+        .filter(|&(_, from, to)| from != 0 && to >= from)
+        .map(|(metric, from, to)| (metric, to - from))
 }

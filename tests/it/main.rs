@@ -30,6 +30,7 @@ mod journal_writer;
 mod kill;
 mod market;
 mod net;
+mod ops;
 mod peer;
 mod plan;
 mod risk;
