@@ -4,4 +4,5 @@
 #![expect(clippy::unwrap_used, reason = "a helper of tests may panic as the tests themselves do")]
 
 mod kill;
+mod session;
 mod stage;
