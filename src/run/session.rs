@@ -35,7 +35,7 @@ use super::access::HaltReference;
 use super::audit::{Audit, Both};
 use super::checkpoints::Checkpoints;
 use super::line::{self, Parts, Shared};
-use super::placement::{self, Placement, PlacementError};
+use super::placement::{self, HotThread, Placement, PlacementError};
 use super::plan::Plan;
 use super::prepare::Prepared;
 use super::rest_worker::RestWorker;
@@ -314,13 +314,20 @@ impl Threads {
         (rest, checkpoints): (RestWorker, Checkpoints),
         stages: [Box<dyn Agent>; 4],
     ) -> io::Result<Self> {
-        let cold = |name: &str, agents: Vec<Box<dyn Agent>>, stop: &StopFlag| {
+        // The control thread watches the journal's heartbeat as it does the stages'; REST may block for as long as it likes.
+        let cold = |name: &str, agents: Vec<Box<dyn Agent>>, stop: &StopFlag, slot: Option<usize>| {
             let config = RunnerConfig { name: name.to_owned(), core: None, idle: COLD };
-            AgentRunner::start(&config, agents, shared.clock.clone(), stop.clone(), |_| {})
+            let page = Arc::clone(&shared.page);
+            let beat = move |now| {
+                if let Some(slot) = slot {
+                    page.heartbeat(slot, now);
+                }
+            };
+            AgentRunner::start(&config, agents, shared.clock.clone(), stop.clone(), beat)
         };
-        let journal = cold("journal", vec![Box::new(writer)], &stops.journal)?;
-        let control = cold("control", vec![Box::new(control)], &stops.control)?;
-        let rest = cold("rest", vec![Box::new(rest), Box::new(checkpoints)], &stops.rest)?;
+        let journal = cold("journal", vec![Box::new(writer)], &stops.journal, Some(placement.threads.len()))?;
+        let control = cold("control", vec![Box::new(control)], &stops.control, None)?;
+        let rest = cold("rest", vec![Box::new(rest), Box::new(checkpoints)], &stops.rest, None)?;
         let mut stages = stages.into_iter();
         let mut hot = Vec::new();
         for (slot, thread) in placement.threads.iter().enumerate() {
@@ -426,8 +433,8 @@ fn vitals(plan: &Plan, placement: &Placement, shared: &Shared) -> Vitals {
         journal_lag_ns: JOURNAL_LAG_NS,
         market_age_ns: ms(plan.feed.stale_after_ms),
     };
-    let threads =
-        placement.threads.iter().enumerate().map(|(slot, t)| Thread { slot, name: t.name() }).collect();
+    let names = placement.threads.iter().map(HotThread::name).chain(["journal".to_owned()]);
+    let threads = names.enumerate().map(|(slot, name)| Thread { slot, name }).collect();
     Vitals::new(bounds, Arc::clone(&shared.page), Arc::clone(&shared.counters), threads)
 }
 

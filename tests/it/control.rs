@@ -381,6 +381,32 @@ fn one_engine_in_a_directory_and_the_second_is_told_who() {
     assert!(nowhere.to_string().contains("writable"), "{nowhere}");
 }
 
+/// A stop that was asked for is no trip: threads that end one after another have not stalled, and no marker is left.
+#[test]
+fn a_graceful_stop_leaves_no_marker() {
+    let mut options = Options::default();
+    let leave = options.config.leave.clone();
+    options.threads = 3;
+    let mut rig = Rig::with(options);
+    rig.arm();
+    while rig.commands.pop().is_ok() {}
+    leave.stop();
+    rig.run_for(1);
+    assert!(!rig.page.view(rig.now()).lease_valid, "no entry leaves any more");
+    let kinds: Vec<_> = std::iter::from_fn(|| rig.commands.pop().ok()).map(|c| c.kind).collect();
+    assert_eq!(kinds, [CommandKind::Stop, CommandKind::CancelAll]);
+    rig.moving = vec![false; 3];
+    rig.run_for(10_000);
+    rig.stand_still(10_000);
+    rig.run_for(100);
+    assert!(!rig.page.view(rig.now()).is_tripped());
+    assert!(!marker::look(&rig.paths).is_killed());
+    // A trip still is one.
+    fs::write(rig.paths.kill_file(), "").unwrap();
+    rig.run_for(60);
+    assert!(rig.page.view(rig.now()).is_tripped());
+}
+
 /// R-EVD-4: the heartbeat file has the pid, is never half written, and says when the engine stopped.
 #[test]
 fn the_heartbeat_file_tells_who_and_when() {

@@ -51,6 +51,32 @@ fn k2_a_frozen_control_thread_keeps_nobody_from_tripping() {
     assert!(!status.kill.trading, "it comes back to a tripped engine");
 }
 
+/// K8: each watched thread in turn is frozen: the control thread trips, and names it.
+#[test]
+fn k8_a_frozen_thread_is_a_trip() {
+    let stage = Stage::set();
+    let engine = stage.engine(&[]);
+    let names: Vec<_> = stage.status().threads.into_iter().map(|t| t.name).collect();
+    assert!(names.contains(&"journal".to_owned()), "{names:?}");
+    for name in names {
+        wait_for("trading", || {
+            let ready = stage.status().kill;
+            if !ready.trading && ready.level_number >= 3 {
+                let _tried = stage.interlock(&["kill", "recover", "--cause", "next thread", "--by", "me"]);
+            }
+            ready.trading.then_some(())
+        });
+        // The kernel keeps fifteen bytes of a thread's name.
+        let comm: String = name.chars().take(15).collect();
+        let Some(frozen) = FrozenThread::freeze(thread_of(engine.0.id(), &comm)) else { return };
+        let kill = wait_for("the trip", || Some(stage.status().kill).filter(|kill| kill.level_number >= 3));
+        assert!(!kill.trading && kill.reason == "STALL", "{name}: {kill:?}");
+        let events = std::fs::read_to_string(stage.paths.events()).unwrap();
+        assert!(events.contains(&format!("thread \\\"{name}\\\" has not moved")), "{events}");
+        drop(frozen);
+    }
+}
+
 /// K2: the whole engine is frozen. The halt tool needs none of it; what wakes up later is tripped.
 #[test]
 fn k2_a_frozen_engine_is_halted_from_outside() {

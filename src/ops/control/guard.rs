@@ -40,7 +40,8 @@ impl Control {
             self.watch_files(now);
             work += 1;
         }
-        if now.mono_ns >= self.guard.next_renewal_ns {
+        // A stopping engine renews nothing, and threads that have stopped as they were asked to have not stalled.
+        if !self.has_left && now.mono_ns >= self.guard.next_renewal_ns {
             self.guard.next_renewal_ns = now.mono_ns + self.config.lease_ns / 5;
             self.renew_or_not(now);
             work += 1;
@@ -53,7 +54,7 @@ impl Control {
     fn watch_itself(&mut self, now: Now) {
         let Some(last) = self.guard.last_poll_ns.replace(now.mono_ns) else { return };
         let gap_ns = now.mono_ns.saturating_sub(last);
-        if gap_ns <= self.config.stall_ns {
+        if gap_ns <= self.config.stall_ns || self.has_left {
             return;
         }
         // The others' heartbeats may look as old as the gap without any of them having stalled.

@@ -410,6 +410,8 @@ impl Control {
             return 0;
         }
         self.has_left = true;
+        // No entry leaves any more, whatever is still on the line.
+        self.parts.page.renew_lease(0);
         self.event(now, Level::Info, "STOPPING", &[]);
         for kind in [CommandKind::Stop, CommandKind::CancelAll] {
             self.command(kind, crate::event::command::ALL_INSTRUMENTS, None);
