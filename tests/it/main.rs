@@ -18,6 +18,7 @@ mod exchange_model;
 mod feed;
 mod fill;
 mod flow;
+mod flow_strategies;
 mod gateway;
 mod halt;
 mod journal_codec;

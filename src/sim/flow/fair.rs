@@ -1,10 +1,10 @@
 //! The latent fair value: what the informed believe. A mean-reverting random walk whose volatility and drift change by
-//! regime, and which large takers push.
+//! regime, and which large takers push; on top of it a swing that comes and goes within seconds.
 
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 
-use super::sampling::{PPM, exponential_ns, normal_ppm, sqrt_seconds_ppm};
+use super::sampling::{PPM, decay_ppm, exponential_ns, normal_ppm, sqrt_seconds_ppm};
 use crate::types::Price;
 use crate::types::time::{NS_PER_MIN, NS_PER_S};
 
@@ -30,9 +30,13 @@ impl Regime {
 /// One symbol's fair value.
 #[derive(Debug)]
 pub(super) struct FairValue {
-    /// In price units.
+    /// In price units, without the swing.
     value: i64,
     anchor: i64,
+    /// Passing mood, in price units: comes and goes within seconds.
+    swing: i64,
+    /// Which side the crowd leans to, in millionths: participants show it in their orders before the price follows.
+    pressure_ppm: i64,
     /// Per square root of a second, in `1e-8` of the price.
     volatility: i64,
     regime: Regime,
@@ -47,16 +51,25 @@ const RATIO: i128 = 100_000_000;
 const REVERSION_S: i128 = 600;
 const REGIME_MEAN_NS: i64 = 20 * NS_PER_S;
 /// Trends are this share of the volatility a second, at most, in hundredths.
-const DRIFT_PERCENT_MAX: i64 = 35;
+const DRIFT_PERCENT_MAX: i64 = 8;
+/// The swing comes back to zero with this time constant.
+const SWING_NS: i64 = 2 * NS_PER_S;
+/// So does the pressure. While it lasts, it moves the fair value by up to this share of the volatility a second.
+const PRESSURE_NS: i64 = 2 * NS_PER_S;
+const PRESSURE_PERCENT: i64 = 65;
 /// The fair value never leaves this band around its anchor (parts of the price): the venue's percent price filters and a
 /// symbol's maximum price are far beyond it.
 const BAND_PART: i64 = 5;
+/// Nor the swing this part of it.
+const SWING_PART: i128 = 100;
 
 impl FairValue {
     pub(super) fn new(reference: Price, volatility: i64, now_ns: i64) -> Self {
         Self {
             value: reference.units(),
             anchor: reference.units(),
+            swing: 0,
+            pressure_ppm: 0,
             volatility,
             regime: Regime::Normal,
             drift: 0,
@@ -66,7 +79,12 @@ impl FairValue {
     }
 
     pub(super) fn price(&self) -> Price {
-        Price::from_units(self.value)
+        Price::from_units(self.value + self.swing)
+    }
+
+    /// Which side the crowd leans to, in millionths: positive to buying.
+    pub(super) const fn pressure_ppm(&self) -> i64 {
+        self.pressure_ppm
     }
 
     /// Moves on to `now_ns`.
@@ -81,13 +99,22 @@ impl FairValue {
         }
         let value = i128::from(self.value);
         let deviation = value * i128::from(self.volatility * self.regime.percent() / 100) / RATIO;
-        let shock = deviation * i128::from(sqrt_seconds_ppm(dt_ns)) * i128::from(normal_ppm(rng))
-            / (i128::from(PPM) * i128::from(PPM));
+        let root = i128::from(sqrt_seconds_ppm(dt_ns));
+        let mut shock =
+            || deviation * root * i128::from(normal_ppm(rng)) / (i128::from(PPM) * i128::from(PPM));
+        let (lasting, passing) = (shock(), shock());
         let seconds_part = i128::from(dt_ns);
         let second = i128::from(NS_PER_S);
-        let trend = value * i128::from(self.drift) * seconds_part / (RATIO * second);
+        let pressed = self.drift + self.volatility * PRESSURE_PERCENT / 100 * self.pressure_ppm / PPM;
+        let trend = value * i128::from(pressed) * seconds_part / (RATIO * second);
         let pull = (i128::from(self.anchor) - value) * seconds_part / (REVERSION_S * second);
-        self.shift(shock + trend + pull);
+        self.shift(lasting + trend + pull);
+        let kept = self.pressure_ppm * decay_ppm(dt_ns, PRESSURE_NS) / PPM;
+        let news = normal_ppm(rng) * sqrt_seconds_ppm(dt_ns) / PPM * 6 / 10;
+        self.pressure_ppm = (kept + news).clamp(-PPM, PPM);
+        let swing =
+            i128::from(self.swing) * i128::from(decay_ppm(dt_ns, SWING_NS)) / i128::from(PPM) + passing;
+        self.swing = i64::try_from(swing.clamp(-value / SWING_PART, value / SWING_PART)).unwrap_or(0);
     }
 
     /// A taker of this value (in `1e-8` of the quote currency, negative for a sell) leaves a mark: `impact` is the move in

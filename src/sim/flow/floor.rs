@@ -3,6 +3,7 @@
 use rand_chacha::ChaCha8Rng;
 
 use super::fair::FairValue;
+use super::sampling::{PPM, chance};
 use crate::sim::exchange::{
     AccountId, BestPrices, CancelOrder, Exchange, NewOrder, OrderKey, OrderReport, SymbolId,
 };
@@ -16,6 +17,8 @@ pub(super) struct Grid {
     /// Smallest quantity that surely passes the notional filter.
     pub(super) qty_min: Qty,
     pub(super) qty_max: Qty,
+    /// Ticks that the fair value wanders in the time that a quote lives: closer than that, nobody bothers to requote.
+    pub(super) slack_ticks: i64,
 }
 
 impl Grid {
@@ -104,6 +107,18 @@ impl Floor<'_> {
             None => NewOrder::market(self.symbol, side, qty),
         };
         self.place(account, &order).map_or(Cash::ZERO, |report| report.order.executed_quote)
+    }
+
+    /// A side, drawn: even when there is no pressure, else leaning by up to `percent` hundredths.
+    pub(super) fn lean(&mut self, percent: i64) -> Side {
+        let buys = 50 + percent * self.fair.pressure_ppm() / PPM;
+        let is_buy = chance(self.rng, u32::try_from(buys).unwrap_or(0));
+        if is_buy { Side::Buy } else { Side::Sell }
+    }
+
+    /// A value scaled by how much the crowd wants this side: from a fifth to nine fifths.
+    pub(super) fn wanted_value(&self, side: Side, value: i64) -> i64 {
+        value + value / 5 * 4 * side.sign() * (self.fair.pressure_ppm() / 1_000) / 1_000
     }
 
     pub(super) fn cancel(&mut self, account: AccountId, id: VenueOrderId) -> bool {

@@ -3,7 +3,7 @@
 use rand::Rng;
 
 use super::floor::Floor;
-use super::sampling::{PPM, lognormal, normal_ppm};
+use super::sampling::{PPM, chance, lognormal, normal_ppm};
 use crate::sim::exchange::AccountId;
 use crate::types::{Price, Qty, Side, VenueOrderId};
 
@@ -57,11 +57,13 @@ impl MarketMaker {
     /// Looks at all its layers and moves those that stand worst, the top first.
     pub(super) fn turn(&mut self, floor: &mut Floor<'_>) {
         self.opinion_ticks = (self.opinion_ticks * 9 + 2 * normal_ppm(floor.rng) / PPM).clamp(-30, 30) / 10;
+        // Neither side is always the first: that would make it the fresher one.
+        let first = if chance(floor.rng, 50) { Side::Buy } else { Side::Sell };
         let mut moved = 0;
         for step in 0..MAKER_LAYERS {
             // The top two always, the others in turn: a maker with much to do does not forget its deep quotes.
             let layer = if step < 2 { step } else { 2 + (self.next + step) % (MAKER_LAYERS - 2) };
-            for side in [Side::Buy, Side::Sell] {
+            for side in [first, first.opposite()] {
                 if moved < REQUOTES_MAX && self.requote(floor, side, layer) {
                     moved += 1;
                 }
@@ -88,7 +90,7 @@ impl MarketMaker {
         // Deep layers are scattered, so that makers do not all stand at the same prices, and may drift further.
         let scatter = floor.rng.random_range(0..=offset / 3);
         let wanted = floor.grid.away(side, centre, offset + scatter);
-        let tolerance = 1 + offset / 2;
+        let tolerance = floor.grid.slack_ticks + offset / 2;
         let place = usize::from(side == Side::Sell);
         if let Some(id) = self.layers[place][layer]
             && let Some(price) = floor.open_price(self.account, id)
@@ -100,7 +102,9 @@ impl MarketMaker {
             floor.cancel(self.account, id);
         }
         let growth = 1 + i64::try_from(layer).unwrap_or(0) / 3;
-        let value = lognormal(floor.rng, floor.typical_value * growth, 60);
+        let typical =
+            if layer < 4 { floor.wanted_value(side, floor.typical_value) } else { floor.typical_value };
+        let value = lognormal(floor.rng, typical * growth, 60);
         let qty = floor.grid.qty_for(value, wanted);
         self.layers[place][layer] = floor.quote(self.account, side, wanted, qty);
         true

@@ -21,7 +21,7 @@ use crate::types::{Cash, Price, Qty};
 use fair::FairValue;
 use floor::{Floor, Grid};
 use makers::{MarketMaker, Shelf};
-use sampling::exponential_ns;
+use sampling::{PPM, exponential_ns, sqrt_seconds_ppm};
 use takers::{
     CANCELLER_MEAN_NS, Cancellers, ICEBERG_MEAN_NS, INFORMED_MEAN_NS, Iceberg, InformedTakers,
     MOMENTUM_MEAN_NS, MomentumTakers, NOISE_MEAN_NS, NoiseTakers,
@@ -44,7 +44,7 @@ const STAKE_BASE: Qty = Qty::from_units(1_000_000 * Qty::ONE.units());
 pub struct SymbolFlow {
     /// Which.
     pub symbol: SymbolId,
-    /// Volatility per square root of a second in `1e-8` of the price (2,000 = 0.2 basis points).
+    /// Volatility per square root of a second in `1e-8` of the price (4,000 = 0.4 basis points).
     pub volatility: i64,
     /// Value of a typical quote.
     pub typical_value: Cash,
@@ -72,7 +72,7 @@ impl FlowConfig {
             .symbols()
             .map(|(symbol, _)| SymbolFlow {
                 symbol,
-                volatility: 2_000,
+                volatility: 4_000,
                 typical_value: Cash::from_units(1_500 * Cash::ONE.units()),
                 impact: 1_500,
             })
@@ -224,6 +224,15 @@ impl Flow {
     }
 }
 
+/// A quote's life, for [`Grid::slack_ticks`].
+const QUOTE_LIFE_NS: i64 = 60 * NS_PER_MS;
+
+fn slack_ticks(price: Price, tick: Price, volatility: i64) -> i64 {
+    let second = i128::from(price.units()) * i128::from(volatility) / 100_000_000;
+    let life = second * i128::from(sqrt_seconds_ppm(QUOTE_LIFE_NS)) / i128::from(PPM);
+    i64::try_from(life / i128::from(tick.units().max(1))).unwrap_or(2).max(2)
+}
+
 impl Crowd {
     fn new(config: SymbolFlow, rng: ChaCha8Rng, exchange: &Exchange, now_ns: i64) -> Self {
         let spec = exchange.spec(config.symbol);
@@ -244,6 +253,7 @@ impl Crowd {
             step,
             qty_min,
             qty_max: qty_max.floor_to(step).max(qty_min),
+            slack_ticks: slack_ticks(spec.reference_price, spec.filters.price.tick, config.volatility),
         };
         let fair = FairValue::new(spec.reference_price, config.volatility, now_ns);
         Self { scene: Scene { config, grid, rng, fair }, turns: Vec::new() }

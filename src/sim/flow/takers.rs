@@ -21,12 +21,12 @@ pub(super) struct NoiseTakers {
     last_side: Side,
 }
 
-/// Each arrival adds this much excitement; it decays with this time constant. Base mean 150 ms; the branching ratio is
-/// 0.45 / 150 ms * 150 ms < 1, so that clusters end.
+/// Each arrival adds this much excitement; it decays with this time constant. The branching ratio is
+/// 0.45 (step times time constant over base mean), below 1, so that clusters end.
 const EXCITEMENT_STEP_PPM: i64 = 450_000;
-const EXCITEMENT_CONSTANT_NS: i64 = 150 * NS_PER_MS;
-pub(super) const NOISE_MEAN_NS: i64 = 150 * NS_PER_MS;
-const SAME_SIDE_PERCENT: u32 = 68;
+const EXCITEMENT_CONSTANT_NS: i64 = 90 * NS_PER_MS;
+pub(super) const NOISE_MEAN_NS: i64 = 90 * NS_PER_MS;
+const SAME_SIDE_PERCENT: u32 = 40;
 
 impl NoiseTakers {
     pub(super) fn new(account: AccountId, now_ns: i64) -> Self {
@@ -39,7 +39,7 @@ impl NoiseTakers {
         self.excitement_ppm = self.excitement_ppm * decay / PPM + EXCITEMENT_STEP_PPM;
         self.last_ns = floor.now_ns;
         if !chance(floor.rng, SAME_SIDE_PERCENT) {
-            self.last_side = self.last_side.opposite();
+            self.last_side = floor.lean(30);
         }
         let side = self.last_side;
         let fair = floor.fair.price();
@@ -67,8 +67,6 @@ pub(super) struct InformedTakers {
 }
 
 pub(super) const INFORMED_MEAN_NS: i64 = 45 * NS_PER_MS;
-/// A quote this many ticks on the wrong side of the fair value is worth picking.
-const EDGE_TICKS: i64 = 3;
 
 impl InformedTakers {
     pub(super) const fn new(account: AccountId) -> Self {
@@ -77,14 +75,16 @@ impl InformedTakers {
 
     pub(super) fn turn(&mut self, floor: &mut Floor<'_>) {
         let fair = floor.fair.price();
-        let edge = EDGE_TICKS * floor.grid.tick.units();
+        // A quote this far on the wrong side of the fair value is worth picking.
+        let edge_ticks = 2 + floor.grid.slack_ticks / 2;
+        let edge = edge_ticks * floor.grid.tick.units();
         let best = floor.best();
         let side = match (best.bid, best.ask) {
             (_, Some(ask)) if ask.price.units() + edge <= fair.units() => Side::Buy,
             (Some(bid), _) if bid.price.units() - edge >= fair.units() => Side::Sell,
             _ => return,
         };
-        let limit = floor.grid.away(side, fair, EDGE_TICKS);
+        let limit = floor.grid.away(side, fair, edge_ticks / 2);
         let value = lognormal(floor.rng, floor.typical_value * 3, 70);
         let qty = floor.grid.qty_for(value, fair);
         floor.pick(self.account, side, qty, Some(limit));
@@ -207,7 +207,7 @@ impl Cancellers {
             floor.cancel(self.account, id);
             return;
         }
-        let side = if chance(floor.rng, 50) { Side::Buy } else { Side::Sell };
+        let side = floor.lean(45);
         let best = floor.best();
         let own = match side {
             Side::Buy => best.bid,
@@ -220,7 +220,7 @@ impl Cancellers {
             Side::Buy => top.price.min(fair),
             Side::Sell => top.price.max(fair),
         };
-        let depth = floor.rng.random_range(0..12);
+        let depth = floor.rng.random_range(0..12 + floor.grid.slack_ticks);
         let price = floor.grid.away(side, from, depth);
         let value = lognormal(floor.rng, floor.typical_value / 2, 100);
         let qty = floor.grid.qty_for(value, price);
