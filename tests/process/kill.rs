@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use interlock::types::ClientOrderId;
 use rustix::process::Signal;
 
-use crate::stage::{FrozenThread, Stage, said, signal, thread_of, wait_for};
+use crate::stage::{FrozenThread, SmallDisk, Stage, said, signal, thread_of, wait_for};
 
 #[test]
 fn a_trip_answers_twice_and_the_venue_agrees() {
@@ -182,6 +182,23 @@ fn k3_a_kill_during_a_reconnect_ends_on_the_venues_word() {
     let output = stage.interlock(&["kill", "trip", "--wait", "50s"]);
     assert_eq!(output.status.code(), Some(0), "{}", said(&output));
     assert_eq!(stage.open(), []);
+}
+
+/// K3, R-KILL-2: the disk is full. The trip is carried out, and is remembered: the marker has its reserve.
+#[test]
+fn k3_a_full_disk_keeps_nobody_from_tripping() {
+    let mut stage = Stage::set();
+    let Some(disk) = SmallDisk::mount(&stage.dir.path().join("small"), 160) else { return };
+    stage.paths = interlock::ops::paths::Paths::new(&disk.0.join("data"), None);
+    let _engine = stage.engine(&[]);
+    stage.wait_until_trading();
+    stage.place("30000.00", "someone-1");
+    disk.fill();
+    let output = stage.interlock(&["kill", "trip", "--wait", "50s"]);
+    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+    assert_eq!(stage.open(), []);
+    assert!(interlock::ops::marker::look(&stage.paths).is_killed(), "remembered");
+    assert!(!stage.status().kill.trading);
 }
 
 /// R-EVD-4: a second engine is told who has the directory, and nothing of the first is touched.

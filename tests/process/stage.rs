@@ -1,6 +1,7 @@
 //! A stage for process tests: a venue and an engine, each a process of its own, ended when the test ends however it ends.
 
 use std::fs::{self, File};
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
@@ -171,6 +172,37 @@ pub(crate) fn thread_of(pid: u32, name: &str) -> i32 {
 pub(crate) fn signal(process: &Running, signal: rustix::process::Signal) {
     let pid = rustix::process::Pid::from_child(&process.0);
     rustix::process::kill_process(pid, signal).unwrap();
+}
+
+/// A disk of a few megabytes, where mounting one is permitted.
+pub(crate) struct SmallDisk(pub(crate) PathBuf);
+
+impl SmallDisk {
+    pub(crate) fn mount(at: &Path, mebibytes: u32) -> Option<Self> {
+        fs::create_dir(at).unwrap();
+        let size = format!("size={mebibytes}m");
+        let mount = Command::new("mount").args(["-t", "tmpfs", "-o", &size, "none"]).arg(at).output();
+        if mount.is_ok_and(|output| output.status.success()) {
+            return Some(Self(at.to_owned()));
+        }
+        println!("skipped: mounting isn't permitted here");
+        None
+    }
+
+    /// Until nothing more fits.
+    pub(crate) fn fill(&self) {
+        let mut filler = File::create(self.0.join("filler")).unwrap();
+        let piece = vec![0xAAu8; 1 << 16];
+        while filler.write_all(&piece).is_ok() {}
+        while filler.write_all(&piece[..1]).is_ok() {}
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        // Lazily: processes of the test may still be on their way out.
+        let _unmounted = Command::new("umount").arg("-l").arg(&self.0).output();
+    }
 }
 
 /// One thread of another process, stopped for as long as this lives. SIGSTOP would stop all of them.
