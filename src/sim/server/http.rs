@@ -254,7 +254,9 @@ fn upgrade(venue: Rc<Venue>, from: IpAddr, path: &str, mut request: Request<Inco
     };
     let query = Params::from_http(request.uri().query().unwrap_or(""), "");
     let now_ns = venue.clock.now_ns();
-    if let Err(error) = venue.state.borrow_mut().limits.charge(from, 2, now_ns) {
+    // A statement of its own: the answer borrows the state too.
+    let admitted = venue.state.borrow_mut().limits.charge_connect(from, now_ns);
+    if let Err(error) = admitted {
         return dress(&venue, from, Err(error), false);
     }
     let upgraded = hyper::upgrade::on(&mut request);

@@ -19,6 +19,8 @@ pub struct LimitRules {
     pub orders_per_day: u32,
     /// Requests within 5 minutes and address.
     pub raw_per_5min: u32,
+    /// WebSocket connection attempts within 5 minutes and address.
+    pub connects_per_5min: u32,
     /// Requests answered 429 before an address is banned (418).
     pub ignored_before_ban: u32,
     /// How long a ban lasts, seconds.
@@ -32,6 +34,7 @@ impl Default for LimitRules {
             orders_per_10s: 50,
             orders_per_day: 160_000,
             raw_per_5min: 300_000,
+            connects_per_5min: 300,
             ignored_before_ban: 10,
             ban_s: 120,
         }
@@ -59,6 +62,7 @@ impl Window {
 struct Address {
     weight: Window,
     raw: Window,
+    connects: Window,
     ignored: u32,
     banned_until_ns: i64,
 }
@@ -128,6 +132,18 @@ impl Limits {
             rules.weight_per_min
         );
         Err(ApiError::too_many(false, seconds_left(now_ns, NS_PER_MIN), &why))
+    }
+
+    /// Counts an attempt to open a WebSocket connection, which also costs weight.
+    pub(super) fn charge_connect(&mut self, from: IpAddr, now_ns: i64) -> Result<(), ApiError> {
+        let max = self.rules.connects_per_5min;
+        let connects = self.addresses.entry(from).or_default().connects.at(now_ns, FIVE_MINUTES_NS);
+        *connects = connects.saturating_add(1);
+        if *connects > max {
+            let why = format!("Too many connection attempts; current limit is {max} per 5 MINUTE.");
+            return Err(ApiError::too_many(false, seconds_left(now_ns, FIVE_MINUTES_NS), &why));
+        }
+        self.charge(from, 2, now_ns)
     }
 
     /// Weight used in this minute.

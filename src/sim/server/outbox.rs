@@ -18,6 +18,9 @@ const FRAMES_HIGH: usize = 256;
 /// Bytes put into one write.
 const WRITE_BYTES_MAX: usize = 64 << 10;
 
+/// How long the end of a TLS session may take to be told.
+const SHUTDOWN_WITHIN: Duration = Duration::from_secs(1);
+
 struct Item {
     due: Option<Instant>,
     frame: Frame,
@@ -33,6 +36,8 @@ pub(super) struct Outbox {
     room: Notify,
     /// Wakes the reader when the connection is to end.
     ended: Notify,
+    /// Frees a writer that is stuck in a full socket when the connection is to end.
+    freed: Notify,
     closing: Cell<bool>,
     dead: Cell<bool>,
     /// Nothing more is queued or written before this: the `stall` fault.
@@ -52,9 +57,9 @@ impl Outbox {
         }
         let mut queue = self.queue.borrow_mut();
         if queue.len() >= FRAMES_MAX {
-            queue.clear();
+            // Who does not read can't be told either.
             drop(queue);
-            self.close(1008, "too slow: the outbound queue is full");
+            self.cut();
             return;
         }
         let due = delay.map(|d| Instant::now() + d);
@@ -90,6 +95,7 @@ impl Outbox {
         self.wake.notify_one();
         self.room.notify_one();
         self.ended.notify_one();
+        self.freed.notify_one();
     }
 
     /// Whether nothing more will be queued.
@@ -154,7 +160,15 @@ impl Outbox {
                 }
                 continue;
             }
-            if to.write_all(&bytes).await.is_err() || to.flush().await.is_err() {
+            let write = async {
+                to.write_all(&bytes).await?;
+                to.flush().await
+            };
+            let written = tokio::select! {
+                written = write => written.is_ok(),
+                () = self.freed.notified() => false,
+            };
+            if !written {
                 break;
             }
             self.room.notify_one();
@@ -162,8 +176,75 @@ impl Outbox {
                 bytes = Vec::with_capacity(4 << 10);
             }
         }
-        // The other side may be gone already; there is nobody left to tell.
-        drop(to.shutdown().await);
+        // The other side may be gone already, or not reading: nobody is waited for.
+        if !self.dead.get() {
+            drop(tokio::time::timeout(SHUTDOWN_WITHIN, to.shutdown()).await);
+        }
         self.cut();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::rc::Rc;
+
+    fn run(test: impl Future<Output = ()>) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        tokio::task::LocalSet::new().block_on(&runtime, test);
+    }
+
+    #[test]
+    fn who_reads_nothing_is_cut_off_although_the_writer_is_stuck() {
+        run(async {
+            let (near, _far) = tokio::io::duplex(64);
+            let outbox: Rc<Outbox> = Rc::default();
+            let writer = Rc::clone(&outbox);
+            let task = tokio::task::spawn_local(async move { writer.drain_to(near).await });
+            let frame = frame::text(&[b'x'; 1_000]);
+            for _ in 0..=FRAMES_MAX {
+                outbox.push(Rc::clone(&frame));
+            }
+            task.await.unwrap();
+            outbox.ended().await;
+            assert!(outbox.is_closing());
+        });
+    }
+
+    #[test]
+    fn room_is_waited_for_and_nothing_is_lost() {
+        run(async {
+            let (near, mut far) = tokio::io::duplex(4_096);
+            let outbox: Rc<Outbox> = Rc::default();
+            let writer = Rc::clone(&outbox);
+            tokio::task::spawn_local(async move { writer.drain_to(near).await });
+            let reader = tokio::task::spawn_local(async move {
+                let mut all = Vec::new();
+                tokio::io::AsyncReadExt::read_to_end(&mut far, &mut all).await.unwrap();
+                all
+            });
+            let mut expected = Vec::new();
+            for n in 0..20_000u32 {
+                outbox.has_room().await;
+                let frame = frame::text(n.to_string().as_bytes());
+                expected.extend_from_slice(&frame);
+                outbox.push(frame);
+            }
+            outbox.is_empty().await;
+            outbox.close(1000, "");
+            expected.extend_from_slice(&frame::close(1000, ""));
+            assert!(reader.await.unwrap() == expected);
+        });
+    }
+
+    #[test]
+    fn a_delayed_frame_holds_back_what_is_behind_it() {
+        run(async {
+            let outbox = Outbox::default();
+            outbox.push_later(frame::text(b"a"), Some(Duration::from_hours(1)));
+            outbox.push(frame::text(b"b"));
+            let mut out = Vec::new();
+            assert!(outbox.take(&mut out).is_some() && out.is_empty());
+        });
     }
 }

@@ -68,6 +68,8 @@ pub(super) struct UserSubscription {
     pub(super) session: Rc<Session>,
     pub(super) account: AccountId,
     pub(super) id: u64,
+    /// Whether it came by the session's logon, and goes with it.
+    pub(super) by_logon: bool,
 }
 
 /// Everything.

@@ -225,15 +225,16 @@ impl ApiSpeaker {
             "session.status" => Ok(self.status()),
             "session.logout" => {
                 self.session.logon.set(None);
+                self.end_subscriptions(|user| user.by_logon);
                 Ok(self.status())
             }
             "userDataStream.subscribe" => match self.session.logon.get() {
-                Some(_) => Ok(self.subscribe()),
+                Some(_) => Ok(self.subscribe(true)),
                 None => Err(ApiError::unauthorised()),
             },
             "userDataStream.subscribe.signature" => {
                 self.authorise_by_signature(&request.params)?;
-                Ok(self.subscribe())
+                Ok(self.subscribe(false))
             }
             "userDataStream.unsubscribe" => self.unsubscribe(&request.params),
             "session.subscriptions" => {
@@ -269,21 +270,31 @@ impl ApiSpeaker {
         }))
     }
 
-    fn subscribe(&self) -> String {
+    fn subscribe(&self, by_logon: bool) -> String {
         let id = self.session.next_subscription.get();
         self.session.next_subscription.set(id + 1);
         let mut state = self.venue.state.borrow_mut();
         let account = state.account;
-        state.users.push(UserSubscription { session: Rc::clone(&self.session), account, id });
+        state.users.push(UserSubscription { session: Rc::clone(&self.session), account, id, by_logon });
         format!("{{\"subscriptionId\":{id}}}")
     }
 
     fn unsubscribe(&self, params: &Params) -> Answer {
         let wanted = params.int("subscriptionId")?.and_then(|id| u64::try_from(id).ok());
-        let mut state = self.venue.state.borrow_mut();
-        state
-            .users
-            .retain(|u| !(Rc::ptr_eq(&u.session, &self.session) && wanted.is_none_or(|id| id == u.id)));
+        self.end_subscriptions(|user| wanted.is_none_or(|id| id == user.id));
         Ok("{}".to_owned())
+    }
+
+    /// Ends this session's subscriptions that `ends` names, and tells it so.
+    fn end_subscriptions(&self, ends: impl Fn(&UserSubscription) -> bool) {
+        let now = self.session.unit.show(self.venue.clock.now_ns());
+        self.venue.state.borrow_mut().users.retain(|user| {
+            let gone = Rc::ptr_eq(&user.session, &self.session) && ends(user);
+            if gone {
+                let event = format!("{{\"e\":\"eventStreamTerminated\",\"E\":{now}}}");
+                self.session.say(&format!("{{\"subscriptionId\":{},\"event\":{event}}}", user.id));
+            }
+            !gone
+        });
     }
 }
