@@ -4,6 +4,7 @@
 //! their digits. A bare JSON number with a fraction or an exponent has already been through a float when the tape holds
 //! it, so it is refused as a decimal rather than read inexactly.
 
+use core::cell::Cell;
 use core::fmt;
 
 use simd_json::{Buffers, Node, StaticNode, Tape};
@@ -181,6 +182,30 @@ impl<'t> Value<'t> {
     /// The member of that name (the first one); `None` in anything but an object.
     pub fn get(self, name: &str) -> Option<Self> {
         self.entries().find(|(key, _)| *key == name).map(|(_, value)| value)
+    }
+    /// The member of that name, searched from behind the one that was found last (`found`, to begin with 0) and then from
+    /// the start: fields asked for in the order of the text are found at once. Of members of the same name, which no
+    /// venue sends, any may be found.
+    pub fn get_near(self, name: &str, found: &Cell<usize>) -> Option<Self> {
+        let Node::Object { count, .. } = self.node() else { return None };
+        let (start, end) = (self.at + 1, self.at + 1 + count);
+        let from = if (start..end).contains(&found.get()) { found.get() } else { start };
+        let value = self.find_key(name, from, end).or_else(|| self.find_key(name, start, from))?;
+        found.set(value.end());
+        Some(value)
+    }
+    /// The value behind the key of that name among the nodes from a key on.
+    fn find_key(self, name: &str, from: usize, to: usize) -> Option<Self> {
+        let mut at = from;
+        while at < to {
+            let Node::String(key) = self.child(at).node() else { return None };
+            let value = self.child(at + 1);
+            if key == name {
+                return Some(value);
+            }
+            at = value.end();
+        }
+        None
     }
     /// The members of an object, in the order of the text; none in anything else.
     pub fn entries(self) -> impl Iterator<Item = (&'t str, Self)> + use<'t> {

@@ -35,14 +35,13 @@ pub fn parse(text: &[u8], decimals: u32) -> Result<i64, DecimalError> {
 /// The next eight bytes, the first in the lowest byte; zero bytes where the text ends.
 #[inline]
 fn next_word(bytes: &[u8]) -> u64 {
-    if let Some(eight) = bytes.first_chunk::<8>() {
-        return u64::from_le_bytes(*eight);
-    }
-    let mut word = 0;
-    for &byte in bytes.iter().rev() {
-        word = word << 8 | u64::from(byte);
-    }
-    word
+    bytes.first_chunk::<8>().map_or_else(|| last_word(bytes), |eight| u64::from_le_bytes(*eight))
+}
+
+/// Fewer than eight bytes. Not inlined: readers of padded messages never come here.
+#[inline(never)]
+fn last_word(bytes: &[u8]) -> u64 {
+    bytes.iter().rev().fold(0, |word, &byte| word << 8 | u64::from(byte))
 }
 
 /// The plain shape with at most eight digits on either side of the point; `None` for all else.
@@ -96,11 +95,9 @@ impl<'a> Cursor<'a> {
     fn step(&mut self) -> (u64, u32) {
         let word = next_word(self.rest);
         let count = digits_in(word);
-        if count == 0 {
-            return (0, 0);
-        }
         self.rest = self.rest.get(count as usize..).unwrap_or_default();
-        (value_of_eight(word << (64 - 8 * count)), count)
+        // Without a digit all 64 bits are shifted out, and the value is 0.
+        (value_of_eight(word.checked_shl(64 - 8 * count).unwrap_or(0)), count)
     }
 
     /// An unsigned integer; `None` without a digit or beyond 64 bits. Leading zeros are taken as the digits they are.

@@ -282,15 +282,15 @@ fn what_can_not_be_sent_is_refused_before_anything_is_written() {
         change(&mut spec);
         order(1, Action::Place(spec))
     };
-    for order in [
-        with(&|s| s.price = price("61837.605")),
-        with(&|s| s.price = price("0")),
-        with(&|s| s.price = price("-1")),
-        with(&|s| s.qty = qty("0.000001")),
-        with(&|s| s.qty = qty("0")),
-        with(&|s| s.qty = qty("-1")),
+    for (order, expected) in [
+        (with(&|s| s.price = price("61837.605")), EncodeError::Price),
+        (with(&|s| s.price = price("0")), EncodeError::Price),
+        (with(&|s| s.price = price("-1")), EncodeError::Price),
+        (with(&|s| s.qty = qty("0.000001")), EncodeError::Qty),
+        (with(&|s| s.qty = qty("0")), EncodeError::Qty),
+        (with(&|s| s.qty = qty("-1")), EncodeError::Qty),
     ] {
-        assert_eq!(desk.encode(&order).unwrap_err(), EncodeError::OffGrid, "{order:?}");
+        assert_eq!(desk.encode(&order).unwrap_err(), expected, "{order:?}");
     }
     let unknown = Order { instrument: InstrumentId(9), ..place(1) };
     assert_eq!(desk.encode(&unknown).unwrap_err(), EncodeError::UnknownInstrument);

@@ -6,7 +6,9 @@
 //! Fills come from here alone: an execution report carries the trade's id, by which it is booked once.
 
 use crate::event::{BalanceUpdate, Body, OrderUpdate};
-use crate::types::{AssetId, ClientOrderId, InstrumentTable, Now, Qty, Reason, TradeId, VenueOrderId};
+use crate::types::{
+    AssetId, ClientOrderId, InstrumentId, InstrumentTable, Now, Qty, Reason, TradeId, VenueOrderId,
+};
 use crate::venue::Malformed;
 use crate::venue::binance::fields::Fields;
 use crate::venue::binance::names::Names;
@@ -240,41 +242,47 @@ fn read_execution(
     names: &Names,
     table: &InstrumentTable,
 ) -> Result<Option<OrderUpdate>, Malformed> {
+    // In the order of the text, which is the order in which fields are found at once.
     let symbol = fields.str("s")?;
+    let own = fields.str("c")?;
+    let side = side_of(fields, "S")?;
+    let (qty, price) = (fields.qty("q")?, fields.price("p")?);
+    let original = fields.optional("C").and_then(Value::as_str).filter(|id| !id.is_empty());
     let filled_now = fields.str("x")? == "TRADE";
+    let state = state_of(fields.str("X")?);
+    let venue_order = VenueOrderId(fields.u64("i")?);
     // Of a cancelled order, `C` is the id that it was placed with and `c` the cancel's own.
-    let client = match fields.value.get("C").and_then(Value::as_str) {
-        Some(original) if !original.is_empty() => original,
-        _ => fields.str("c")?,
-    };
-    let (price, qty) = if filled_now {
-        (fields.price("L")?, fields.qty("l")?)
-    } else {
-        (fields.price("p")?, fields.qty("q")?)
-    };
-    let (trade, fee, fee_asset) = if filled_now {
-        let asset = fields.get("N")?.as_str().unwrap_or_default();
-        let fee_asset = table.asset(asset.as_bytes()).unwrap_or(AssetId::UNKNOWN);
-        (TradeId(fields.u64("t")?), fields.qty("n")?, fee_asset)
-    } else {
-        (TradeId(0), Qty::ZERO, AssetId::UNKNOWN)
-    };
-    let update = OrderUpdate {
-        instrument: crate::types::InstrumentId::default(),
-        side: side_of(fields, "S")?,
-        state: state_of(fields.str("X")?),
+    let client = ClientOrderId::parse(original.unwrap_or(own).as_bytes()).unwrap_or_default();
+    let mut update = OrderUpdate {
+        instrument: InstrumentId::default(),
+        side,
+        state,
         snapshot: false,
-        maker: filled_now && fields.bool("m")?,
-        fee_asset,
-        client: ClientOrderId::parse(client.as_bytes()).unwrap_or_default(),
-        venue_order: VenueOrderId(fields.u64("i")?),
-        trade,
+        maker: false,
+        fee_asset: AssetId::UNKNOWN,
+        client,
+        venue_order,
+        trade: TradeId(0),
         price,
         qty,
-        filled: fields.qty("z")?,
-        fee,
-        venue_ns: fields.time_ns("T")?,
+        filled: Qty::ZERO,
+        fee: Qty::ZERO,
+        venue_ns: 0,
     };
+    if filled_now {
+        update.qty = fields.qty("l")?;
+        update.filled = fields.qty("z")?;
+        update.price = fields.price("L")?;
+        update.fee = fields.qty("n")?;
+        let asset = fields.get("N")?.as_str().unwrap_or_default();
+        update.fee_asset = table.asset(asset.as_bytes()).unwrap_or(AssetId::UNKNOWN);
+        update.venue_ns = fields.time_ns("T")?;
+        update.trade = TradeId(fields.u64("t")?);
+        update.maker = fields.bool("m")?;
+    } else {
+        update.filled = fields.qty("z")?;
+        update.venue_ns = fields.time_ns("T")?;
+    }
     Ok(names.find_symbol(symbol).map(|instrument| OrderUpdate { instrument, ..update }))
 }
 

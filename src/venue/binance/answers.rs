@@ -148,7 +148,7 @@ impl Answers {
         };
         let pending = self.pending[at];
         let outcome = if status == 200 { Outcome::ACCEPTED } else { Outcome::of_error(status, code) };
-        let answer = self.handle_answer(&pending, outcome, fields, now, out)?;
+        let answer = self.handle_answer(&pending, outcome, &fields, now, out)?;
         // Only what could be read is done with; what could not runs into its timeout and is unknown.
         self.pending.swap_remove(at);
         Ok(answer)
@@ -171,7 +171,7 @@ impl Answers {
         &mut self,
         pending: &Pending,
         outcome: Outcome,
-        answer: Fields<'_>,
+        answer: &Fields<'_>,
         now: Now,
         out: &mut impl FnMut(Body),
     ) -> Result<OrderSessionEvent, Malformed> {
@@ -228,7 +228,7 @@ impl Answers {
     fn handle_open_orders(
         &mut self,
         pending: &Pending,
-        answer: Fields<'_>,
+        answer: &Fields<'_>,
         out: &mut impl FnMut(Body),
     ) -> Result<OrderSessionEvent, Malformed> {
         let mut count = 0;
@@ -247,7 +247,7 @@ impl Answers {
 fn handle_replaced(
     pending: &Pending,
     outcome: Outcome,
-    answer: Fields<'_>,
+    answer: &Fields<'_>,
     out: &mut impl FnMut(Body),
 ) -> Result<OrderSessionEvent, Malformed> {
     let data = answer.value.get("error").and_then(|e| e.get("data"));

@@ -1,21 +1,24 @@
 //! Typed access to the fields of a parsed message: each failure names the message, the field, what was expected, and shows
 //! place and value.
 
+use core::cell::Cell;
+
 use crate::types::{Price, Qty};
 use crate::venue::Malformed;
 use crate::venue::binance::venue_time_ns;
 use crate::wire::json::Value;
 
 /// A message's kind and one of its objects.
-#[derive(Clone, Copy)]
 pub(super) struct Fields<'t> {
     pub(super) message: &'static str,
     pub(super) value: Value<'t>,
+    /// Where the last field was found: the next one asked for is likely behind it.
+    found: Cell<usize>,
 }
 
 impl<'t> Fields<'t> {
     pub(super) const fn new(message: &'static str, value: Value<'t>) -> Self {
-        Self { message, value }
+        Self { message, value, found: Cell::new(0) }
     }
 
     #[cold]
@@ -30,12 +33,15 @@ impl<'t> Fields<'t> {
     }
 
     pub(super) fn get(&self, field: &'static str) -> Result<Value<'t>, Malformed> {
-        self.value.get(field).ok_or_else(|| self.wrong(field, "a value"))
+        self.value.get_near(field, &self.found).ok_or_else(|| self.wrong(field, "a value"))
+    }
+    pub(super) fn optional(&self, field: &'static str) -> Option<Value<'t>> {
+        self.value.get_near(field, &self.found)
     }
     pub(super) fn object(&self, field: &'static str) -> Result<Self, Malformed> {
         let value = self.get(field)?;
         if value.is_object() {
-            Ok(Self { message: self.message, value })
+            Ok(Self::new(self.message, value))
         } else {
             Err(self.wrong(field, "an object"))
         }

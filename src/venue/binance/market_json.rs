@@ -67,23 +67,23 @@ fn read_data(
     levels: &mut Levels,
 ) -> Result<Parsed, Malformed> {
     match data.get("e").map(Value::as_str) {
-        Some(Some("bookTicker")) => read_quote(Fields::new("bookTicker", data), names),
-        Some(Some("trade")) => read_trade(Fields::new("trade", data), names),
-        Some(Some("depthUpdate")) => read_depth(Fields::new("depthUpdate", data), names, levels),
+        Some(Some("bookTicker")) => read_quote(&Fields::new("bookTicker", data), names),
+        Some(Some("trade")) => read_trade(&Fields::new("trade", data), names),
+        Some(Some("depthUpdate")) => read_depth(&Fields::new("depthUpdate", data), names, levels),
         Some(Some("serverShutdown")) => Ok(Parsed::ServerShutdown),
         Some(None) => Err(Fields::new("stream message", data).wrong("e", "text")),
         // Spot's `bookTicker` and partial depth have no event type.
         None if data.get("u").is_some() && data.get("B").is_some() => {
-            read_quote(Fields::new("bookTicker", data), names)
+            read_quote(&Fields::new("bookTicker", data), names)
         }
         None if data.get("lastUpdateId").is_some() => {
-            read_partial(Fields::new("partial depth", data), stream, names, levels)
+            read_partial(&Fields::new("partial depth", data), stream, names, levels)
         }
         Some(Some(_)) | None => Ok(Parsed::UnknownEvent),
     }
 }
 
-fn read_quote(fields: Fields<'_>, names: &Names) -> Result<Parsed, Malformed> {
+fn read_quote(fields: &Fields<'_>, names: &Names) -> Result<Parsed, Malformed> {
     let symbol = fields.str("s")?;
     let quote = Quote {
         instrument: InstrumentId::default(),
@@ -97,7 +97,7 @@ fn read_quote(fields: Fields<'_>, names: &Names) -> Result<Parsed, Malformed> {
         .map_or(Parsed::UnknownSymbol, |instrument| Parsed::Quote(Quote { instrument, ..quote })))
 }
 
-fn read_trade(fields: Fields<'_>, names: &Names) -> Result<Parsed, Malformed> {
+fn read_trade(fields: &Fields<'_>, names: &Names) -> Result<Parsed, Malformed> {
     let symbol = fields.str("s")?;
     let trade = Trade {
         instrument: InstrumentId::default(),
@@ -114,7 +114,7 @@ fn read_trade(fields: Fields<'_>, names: &Names) -> Result<Parsed, Malformed> {
         .map_or(Parsed::UnknownSymbol, |instrument| Parsed::Trade(Trade { instrument, ..trade })))
 }
 
-fn read_depth(fields: Fields<'_>, names: &Names, levels: &mut Levels) -> Result<Parsed, Malformed> {
+fn read_depth(fields: &Fields<'_>, names: &Names, levels: &mut Levels) -> Result<Parsed, Malformed> {
     let symbol = fields.str("s")?;
     let head = DepthHead {
         instrument: InstrumentId::default(),
@@ -129,7 +129,7 @@ fn read_depth(fields: Fields<'_>, names: &Names, levels: &mut Levels) -> Result<
 }
 
 fn read_partial(
-    fields: Fields<'_>,
+    fields: &Fields<'_>,
     stream: Option<&str>,
     names: &Names,
     levels: &mut Levels,
@@ -144,7 +144,7 @@ fn read_partial(
 
 /// Reads both sides' levels.
 pub(super) fn read_sides(
-    fields: Fields<'_>,
+    fields: &Fields<'_>,
     [bids, asks]: [&'static str; 2],
     levels: &mut Levels,
 ) -> Result<(), Malformed> {
@@ -154,7 +154,7 @@ pub(super) fn read_sides(
     read_levels(fields, asks, levels)
 }
 
-fn read_levels(fields: Fields<'_>, side: &'static str, levels: &mut Levels) -> Result<(), Malformed> {
+fn read_levels(fields: &Fields<'_>, side: &'static str, levels: &mut Levels) -> Result<(), Malformed> {
     const { assert!(LEVELS_MAX >= 10_000, "a REST snapshot must fit") };
     for entry in fields.array(side)?.items() {
         // A third element was once sent and may be again: what follows the pair is ignored.

@@ -61,8 +61,10 @@ pub enum EncodeError {
     NotReady,
     /// The instrument is not in the table.
     UnknownInstrument,
-    /// Price or quantity is negative, zero or off its grid.
-    OffGrid,
+    /// The price is negative, zero or off its grid.
+    Price,
+    /// The quantity is negative, zero or off its grid.
+    Qty,
     /// Too many requests wait for an answer.
     PendingFull,
     /// A request about the same order and of the same kind waits for an answer.
@@ -77,7 +79,8 @@ impl EncodeError {
         match self {
             Self::NotReady => Reason::SessionDown,
             Self::UnknownInstrument => Reason::UnknownInstrument,
-            Self::OffGrid => Reason::PriceTick,
+            Self::Price => Reason::PriceTick,
+            Self::Qty => Reason::QtyStep,
             Self::PendingFull => Reason::OrderTableFull,
             Self::Duplicate => Reason::DuplicateOrder,
             Self::TooLong => Reason::Internal,

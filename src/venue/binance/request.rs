@@ -204,10 +204,13 @@ struct Digits {
 
 impl Digits {
     #[inline]
-    fn with(write: impl FnOnce(&mut [u8]) -> Option<usize>) -> Result<Self, EncodeError> {
+    fn with(write: impl FnOnce(&mut [u8]) -> Option<usize>) -> Option<Self> {
         let mut digits = Self { buf: [0; 24], len: 0 };
-        digits.len = write(&mut digits.buf).ok_or(EncodeError::OffGrid)?;
-        Ok(digits)
+        digits.len = write(&mut digits.buf)?;
+        Some(digits)
+    }
+    fn uint(value: u64) -> Result<Self, EncodeError> {
+        Self::with(|out| render_uint(out, value)).ok_or(EncodeError::TooLong)
     }
     #[inline]
     fn text(&self) -> &[u8] {
@@ -215,9 +218,21 @@ impl Digits {
     }
 }
 
+#[inline]
+fn price_digits(price: Price, template: &Template) -> Result<Digits, EncodeError> {
+    let write = |out: &mut [u8]| render(out, price.units(), Price::DECIMALS, template.price_decimals);
+    Digits::with(write).filter(|_| price > Price::ZERO).ok_or(EncodeError::Price)
+}
+
+#[inline]
+fn qty_digits(qty: Qty, template: &Template) -> Result<Digits, EncodeError> {
+    let write = |out: &mut [u8]| render(out, qty.units(), Qty::DECIMALS, template.qty_decimals);
+    Digits::with(write).filter(|_| qty > Qty::ZERO).ok_or(EncodeError::Qty)
+}
+
 fn timestamp(timestamp_ms: i64) -> Result<Digits, EncodeError> {
     let ms = u64::try_from(timestamp_ms).map_err(|_| EncodeError::NotReady)?;
-    Digits::with(|out| render_uint(out, ms))
+    Digits::uint(ms)
 }
 
 /// A request that is not a new order.
@@ -305,17 +320,8 @@ impl Requests {
     ) -> Result<Range<usize>, EncodeError> {
         let template =
             self.templates.get(template_index(instrument, spec)).ok_or(EncodeError::UnknownInstrument)?;
-        if spec.qty <= Qty::ZERO || (template.has_price && spec.price <= Price::ZERO) {
-            return Err(EncodeError::OffGrid);
-        }
-        let price = if template.has_price {
-            let units = spec.price.units();
-            Some(Digits::with(|out| render(out, units, Price::DECIMALS, template.price_decimals))?)
-        } else {
-            None
-        };
-        let units = spec.qty.units();
-        let qty = Digits::with(|out| render(out, units, Qty::DECIMALS, template.qty_decimals))?;
+        let price = if template.has_price { Some(price_digits(spec.price, template)?) } else { None };
+        let qty = qty_digits(spec.qty, template)?;
         let time = timestamp(timestamp_ms)?;
         let client_text = client.text();
         let letter = if target.is_some() { Letter::Replace } else { Letter::Place };
@@ -380,7 +386,7 @@ impl Requests {
     ) -> Result<Range<usize>, EncodeError> {
         let Call { id, method, param, symbol } = *call;
         let time = timestamp(timestamp_ms)?;
-        let window = Digits::with(|out| render_uint(out, u64::from(self.recv_window_ms)))?;
+        let window = Digits::uint(u64::from(self.recv_window_ms))?;
         Self::open(id, method, text)?;
         text.push(self.key_json.as_bytes())?;
         if let Some((name, value)) = param {
@@ -427,7 +433,7 @@ impl Requests {
         text: &mut TextBuf,
     ) -> Result<Range<usize>, EncodeError> {
         let time = timestamp(timestamp_ms)?;
-        let window = Digits::with(|out| render_uint(out, u64::from(self.recv_window_ms)))?;
+        let window = Digits::uint(u64::from(self.recv_window_ms))?;
         let key = self.credentials.api_key().as_bytes();
         Self::open(id, method, text)?;
         quoted(text, "apiKey", key)?;

@@ -192,7 +192,7 @@ pub fn parse_depth(instrument: InstrumentId, body: &[u8]) -> Result<Vec<Depth>, 
         let fields = Fields::new("depth", root);
         let last_id = fields.u64("lastUpdateId")?;
         let mut levels = Levels::new();
-        read_sides(fields, ["bids", "asks"], &mut levels)?;
+        read_sides(&fields, ["bids", "asks"], &mut levels)?;
         let mut out = Vec::with_capacity(levels.all().len() / crate::limits::LEVELS_PER_FACT + 1);
         let head = DepthHead { instrument, first_id: last_id, last_id, venue_ns: 0 };
         pieces(&head, levels.all(), levels.bids(), true, |piece| out.push(piece));
