@@ -86,7 +86,7 @@ pub struct KillStatus {
 /// The journal.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct JournalStatus {
-    /// Records written.
+    /// Number of the last record written.
     pub records: u64,
     /// Number of the last durable one.
     pub durable: u64,

@@ -347,6 +347,18 @@ fn trips_leave_their_traces() {
     }
 }
 
+/// The halt tool's words on why are not written over by an engine that only saw the page change.
+#[test]
+fn a_marker_from_outside_keeps_its_words() {
+    let mut rig = Rig::new();
+    rig.arm();
+    let note = marker::Marker::new(Reason::HaltTool, "engine hangs", "me", "halt");
+    rig.page.trip(HaltLevel::CancelAll, Reason::HaltTool, rig.now().ns);
+    marker::write(&rig.paths, &note).unwrap();
+    rig.run_for(1_500);
+    assert!(marker::look(&rig.paths).describe().contains("engine hangs"));
+}
+
 /// K3: the journal takes nothing (disk full): a trip is as quick, and only its record is missing, which is said.
 #[test]
 fn k3_a_trip_needs_no_journal_and_no_command_ring() {

@@ -317,17 +317,15 @@ impl Control {
         if (view.epoch, view.level) == (self.seen.epoch, self.seen.level) {
             return 0;
         }
-        let before = std::mem::replace(&mut self.seen, view);
+        self.seen = view;
         let note = self.trip_note.take();
         if !view.is_tripped() {
             self.event(now, Level::Warn, "KILL_ARMED", &[("epoch", json!(view.epoch))]);
             return 1;
         }
-        if before.is_tripped() && before.level >= view.level && note.is_none() && view.epoch == before.epoch {
-            return 1;
-        }
         // Two locks, not one: a tripped engine has no lease either.
         self.parts.page.renew_lease(0);
+        let outside = note.is_none();
         let note = note.unwrap_or_else(|| TripNote { by: "outside".to_owned(), ..TripNote::default() });
         let (reason, tripped_ns) = self.parts.page.last_trip();
         self.event(
@@ -349,8 +347,11 @@ impl Control {
         view.level.name().clone_into(&mut marker.level);
         marker.boot_id = format!("{:016x}", self.parts.page.boot_id());
         marker.at = rfc3339(tripped_ns);
-        self.marker_owed = Some(marker);
-        self.settle_marker(now);
+        // Whoever tripped from outside knows better why: a marker that is there already stays.
+        if !(outside && files::may_exist(&self.parts.paths.marker())) {
+            self.marker_owed = Some(marker);
+            self.settle_marker(now);
+        }
         let cause = format!("{}: {}", reason.name(), note.text);
         self.record(now, ActKind::Trip, &note.by, &cause, note.uid);
         self.command(CommandKind::Tripped, crate::event::command::ALL_INSTRUMENTS, note.uid);
