@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use interlock::event::fact::LinkId;
 use interlock::event::{
-    Action, Body, BookStatus, Depth, Fact, Order, OrderSpec, OrderUpdate, Quote, Reply, ReplyKind, Trade,
+    Action, Body, BookStatus, Depth, Fact, LinkStatus, Order, OrderSpec, OrderUpdate, Quote, Reply,
+    ReplyKind, Trade,
 };
 use interlock::sim::fill::{CancelsAhead, FillConfig, FillEvent, FillModel, Latency};
 use interlock::types::instrument::{LotRule, NotionalRule, PercentPriceRule, PriceRule};
@@ -333,6 +335,13 @@ fn a_newer_quote_tops_an_older_book_and_stands_in_for_none() {
     paper.quote(level("100", "2"), level("102.5", "1"));
     let out = paper.place(market(Side::Buy, "2"));
     assert_eq!(out.fills(), [fill("102.5", "1", false)]);
+    // With the stream cut, nothing is there.
+    paper.quote(level("100", "2"), level("102.5", "2"));
+    let link = LinkId::Market;
+    let cut = LinkStatus { link, up: false, reason: Reason::Closed, attempts: 1 };
+    paper.fact(Body::Link(cut));
+    let out = paper.place(market(Side::Buy, "1"));
+    assert!(out.fills().is_empty());
 }
 
 #[test]

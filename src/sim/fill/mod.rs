@@ -26,6 +26,7 @@ use rand_chacha::ChaCha8Rng;
 
 pub use resting::{CancelsAhead, OVERTAKEN_NS};
 
+use crate::event::fact::LinkId;
 use crate::event::{Action, Body, Depth, Fact, Order, Quote, Trade};
 use crate::limits::{ORDER_SLOTS, ORDERS_OPEN_MAX, RETURN_RING_SLOTS};
 use crate::types::instrument::Multiplier;
@@ -232,6 +233,12 @@ impl FillModel {
             Body::BookStatus(status) => {
                 if let Some(room) = self.rooms.get_mut(status.instrument.index()) {
                     room.view.set_valid(status.valid);
+                }
+            }
+            // What was seen may be long gone when the stream comes back: until then nothing is there.
+            Body::Link(link) if link.link == LinkId::Market && !link.up => {
+                for room in &mut self.rooms {
+                    room.view.cut();
                 }
             }
             _ => {}

@@ -49,6 +49,13 @@ impl View {
         }
     }
 
+    /// The market stream was cut.
+    pub(super) fn cut(&mut self) {
+        self.set_valid(false);
+        self.quote = None;
+        self.taken.clear();
+    }
+
     pub(super) fn traded(&mut self, price: Price) {
         self.last_trade = Some(price);
     }
