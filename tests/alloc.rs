@@ -5,6 +5,8 @@
 //! measures what the TLS library allocates for each record, and holds that our link adds nothing to it.
 #![expect(unsafe_code, reason = "an allocator that counts is an unsafe trait")]
 
+#[path = "it/alloc_shapes.rs"]
+mod alloc_shapes;
 #[path = "../benches/support/memory.rs"]
 mod memory;
 #[path = "../benches/support/messages.rs"]
