@@ -145,6 +145,7 @@ impl Desk {
                 if let Some(extra) = self.orders.extra_mut(client) {
                     extra.is_cancel_owed = true;
                 }
+                self.upkeep.inquire();
                 self.ask_about(client, now);
             }
             _ => {}
@@ -170,6 +171,7 @@ impl Desk {
             extra.inquiry.is_wanted = true;
             extra.inquiry.next_mono_ns = now.mono_ns;
         }
+        self.upkeep.inquire();
     }
 
     /// "No such order" proves absence only when it was asked past the watermark (the receive window, in which the order
@@ -236,6 +238,7 @@ impl Desk {
             }
         });
         self.is_changed = true;
+        self.upkeep.inquire();
         self.settle_absent(denied);
     }
 

@@ -70,6 +70,8 @@ pub struct Upkeep {
     seen: Option<(u64, HaltLevel)>,
     /// An order came to stand although the halt was silent.
     is_stirred: bool,
+    /// Some order may have to be asked about, or owes a cancel: spares the walk over all of them otherwise.
+    has_inquiries: bool,
     hold_until_mono_ns: i64,
 }
 
@@ -99,6 +101,7 @@ impl Upkeep {
             reconcile: None,
             seen: None,
             is_stirred: false,
+            has_inquiries: false,
             hold_until_mono_ns: i64::MIN,
         }
     }
@@ -191,6 +194,11 @@ impl Upkeep {
         }
     }
 
+    /// Some order is to be asked about, or owes a cancel.
+    pub fn inquire(&mut self) {
+        self.has_inquiries = true;
+    }
+
     /// A list of everything open is wanted.
     pub fn want_listing(&mut self) {
         self.listing.want();
@@ -255,7 +263,12 @@ impl Upkeep {
             self.account.asked(now);
             return Some(Request::Account);
         }
-        next_inquiry(orders, config, now)
+        if !self.has_inquiries {
+            return None;
+        }
+        let (found, more) = next_inquiry(orders, config, now);
+        self.has_inquiries = more;
+        found
     }
 
     /// The next cancel of the sweep's round. A round opens when its listing falls due, so cancels are repeated at the
@@ -298,6 +311,7 @@ impl Upkeep {
                 if let Some(extra) = orders.extra_mut(client) {
                     extra.is_cancel_owed = true;
                 }
+                self.has_inquiries = true;
             }
             Request::Order(_) => {}
         }
@@ -350,10 +364,11 @@ fn proves_silence(orders: &Orders, config: &GatewayConfig, asked_ns: i64) -> boo
     })
 }
 
-/// The next question about a single order, or the next cancel that is owed.
-fn next_inquiry(orders: &mut Orders, config: &GatewayConfig, now: Now) -> Option<Request> {
-    let mut found = None;
+/// The next question about a single order, or the next cancel that is owed; and whether there is any, due or not.
+fn next_inquiry(orders: &mut Orders, config: &GatewayConfig, now: Now) -> (Option<Request>, bool) {
+    let (mut found, mut any) = (None, false);
     orders.for_each(|live, extra| {
+        any |= extra.inquiry.is_wanted || extra.is_cancel_owed;
         if found.is_some() {
             return;
         }
@@ -380,7 +395,7 @@ fn next_inquiry(orders: &mut Orders, config: &GatewayConfig, now: Now) -> Option
         inquiry.pause_ns = (inquiry.pause_ns * 2).clamp(config.query_first_ns, config.query_longest_ns);
         inquiry.next_mono_ns = now.mono_ns + inquiry.pause_ns;
     });
-    found
+    (found, any)
 }
 
 const fn bit(instrument: InstrumentId) -> u32 {

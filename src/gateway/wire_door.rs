@@ -267,7 +267,7 @@ where
     }
 
     fn pending(&self) -> usize {
-        self.session.pending() + usize::from(self.session.is_query_pending())
+        self.session.pending()
     }
 
     #[inline]

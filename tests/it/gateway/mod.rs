@@ -3,6 +3,7 @@
 
 mod rig;
 mod venue;
+mod whole_line;
 mod wire;
 
 mod halts;

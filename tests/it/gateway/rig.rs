@@ -251,7 +251,7 @@ impl Rig {
 }
 
 /// A risk stage whose limits are not in the way.
-fn risk() -> Risk {
+pub(super) fn risk() -> Risk {
     let table = table(&["BTC-USDT"]);
     let config = RiskConfig {
         order_value_max: Cash::from_units(1_000_000 * Cash::ONE.units()),

@@ -220,9 +220,11 @@ impl Venue {
             Request::OpenOrders => self.list(),
             Request::Account => {
                 if !faults.deaf {
-                    let free = Qty::from_units(1);
-                    let balance = BalanceUpdate { asset: AssetId(0), free, locked: Qty::ZERO, venue_ns: 0 };
-                    self.answer(0, DoorEvent::Body(Body::Balance(balance)));
+                    let free = Qty::from_units(1_000_000 * Qty::ONE.units());
+                    for asset in [AssetId(0), AssetId(1)] {
+                        let balance = BalanceUpdate { asset, free, locked: Qty::ZERO, venue_ns: 0 };
+                        self.answer(0, DoorEvent::Body(Body::Balance(balance)));
+                    }
                     self.answer(0, DoorEvent::AccountRead);
                 }
             }
