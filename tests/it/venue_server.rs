@@ -137,7 +137,8 @@ fn orders_live_and_die_over_rest() {
     assert_eq!(amended["amendedOrder"]["qty"], "0.40000000", "{amended}");
     let id = status["orderId"].as_u64().unwrap();
     let replace = format!(
-        "symbol=BTCUSDT&side=BUY&type=LIMIT&timeInForce=GTC&quantity=0.3&price=57000.00&cancelReplaceMode=STOP_ON_FAILURE&cancelOrderId={id}"
+        "symbol=BTCUSDT&side=BUY&type=LIMIT&timeInForce=GTC&quantity=0.3&price=57000.00\
+         &cancelReplaceMode=STOP_ON_FAILURE&cancelOrderId={id}"
     );
     let replaced = bench.signed("POST", "/api/v3/order/cancelReplace", &replace, key);
     assert_eq!(replaced.body["newOrderResult"], "SUCCESS", "{}", replaced.body);

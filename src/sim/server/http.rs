@@ -69,7 +69,10 @@ pub(super) async fn handle(
 
 /// Paths that clients ask at start and that a spot venue without wallets answers with nothing.
 fn stub(path: &str) -> Reply {
-    let empty_market = "{\"timezone\":\"UTC\",\"serverTime\":0,\"rateLimits\":[],\"exchangeFilters\":[],\"symbols\":[],\"optionSymbols\":[]}";
+    let empty_market = concat!(
+        r#"{"timezone":"UTC","serverTime":0,"rateLimits":[],"exchangeFilters":[],"#,
+        r#""symbols":[],"optionSymbols":[]}"#
+    );
     match path {
         "/fapi/v1/exchangeInfo" | "/dapi/v1/exchangeInfo" | "/eapi/v1/exchangeInfo" => {
             plain(StatusCode::OK, empty_market.to_owned())

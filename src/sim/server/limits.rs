@@ -128,7 +128,8 @@ impl Limits {
             return Err(ban(address.banned_until_ns, now_ns));
         }
         let why = format!(
-            "Too much request weight used; current limit is {} request weight per 1 MINUTE. Please use WebSocket Streams for live updates to avoid polling the API.",
+            "Too much request weight used; current limit is {} request weight per 1 MINUTE. \
+             Please use WebSocket Streams for live updates to avoid polling the API.",
             rules.weight_per_min
         );
         Err(ApiError::too_many(false, seconds_left(now_ns, NS_PER_MIN), &why))

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::shapes::{D8, TimeUnit, stp_modes, text};
 use crate::sim::exchange::{
-    AveragePrice, BestChange, Filters, Kline, OrderKind, PublicTrade, SymbolSpec, Ticker,
+    AveragePrice, BestChange, Filters, Kline, LotFilter, OrderKind, PublicTrade, SymbolSpec, Ticker,
 };
 use crate::types::{Cash, Level, Price, Qty};
 
@@ -180,9 +180,17 @@ pub(super) fn book_ticker(symbol: &str, (bid, ask): Best) -> Value {
 }
 
 fn filters(f: &Filters) -> Vec<Value> {
-    let lot = |name: &str, lot: &crate::sim::exchange::LotFilter| json!({"filterType": name, "minQty": D8(lot.min), "maxQty": D8(lot.max), "stepSize": D8(lot.step)});
+    let lot = |name: &str, lot: &LotFilter| {
+        let (min, max, step) = (D8(lot.min), D8(lot.max), D8(lot.step));
+        json!({"filterType": name, "minQty": min, "maxQty": max, "stepSize": step})
+    };
     let mut out = vec![
-        json!({"filterType": "PRICE_FILTER", "minPrice": D8(f.price.min), "maxPrice": D8(f.price.max), "tickSize": D8(f.price.tick)}),
+        json!({
+            "filterType": "PRICE_FILTER",
+            "minPrice": D8(f.price.min),
+            "maxPrice": D8(f.price.max),
+            "tickSize": D8(f.price.tick),
+        }),
         lot("LOT_SIZE", &f.lot),
         json!({"filterType": "ICEBERG_PARTS", "limit": f.iceberg_parts}),
         lot("MARKET_LOT_SIZE", &f.market_lot),
@@ -401,7 +409,11 @@ pub(super) fn average_event(unit: TimeUnit, symbol: &str, a: &AveragePrice, now_
 
 /// `account/commission` and the like: rates of an account, the rest zero.
 pub(super) fn commission(symbol: &str, maker: Qty, taker: Qty) -> Value {
-    let rates = |maker: Qty, taker: Qty| json!({"maker": D8(maker), "taker": D8(taker), "buyer": "0.00000000", "seller": "0.00000000"});
+    const NONE: &str = "0.00000000";
+    let rates = |maker: Qty, taker: Qty| {
+        let (maker, taker) = (D8(maker), D8(taker));
+        json!({"maker": maker, "taker": taker, "buyer": NONE, "seller": NONE})
+    };
     json!({
         "symbol": symbol,
         "standardCommission": rates(maker, taker),

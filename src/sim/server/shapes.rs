@@ -6,8 +6,8 @@ use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
 
 use crate::sim::exchange::{
-    AccountPosition, AccountTrade, BalanceDelta, CancelReport, ClientId, ExecutionReport, Fill, OrderRecord,
-    OrderReport, StpMode, time_in_force_str,
+    AccountPosition, AccountTrade, Balance, BalanceDelta, CancelReport, ClientId, ExecutionReport, Fill,
+    OrderRecord, OrderReport, StpMode, time_in_force_str,
 };
 use crate::types::{Cash, Price, Qty, Symbol};
 
@@ -348,7 +348,10 @@ pub(super) fn execution(names: &dyn Names, unit: TimeUnit, report: &ExecutionRep
 /// `outboundAccountPosition`.
 pub(super) fn position(names: &dyn Names, unit: TimeUnit, position: &AccountPosition) -> String {
     let time = unit.show(position.time_ns);
-    let balance = |b: &crate::sim::exchange::Balance| json!({"a": names.asset(b.asset).as_str(), "f": D8(b.free), "l": D8(b.locked)});
+    let balance = |b: &Balance| {
+        let asset = names.asset(b.asset);
+        json!({"a": asset.as_str(), "f": D8(b.free), "l": D8(b.locked)})
+    };
     let balances: Vec<Value> = position.balances.iter().map(balance).collect();
     text(&json!({"e": "outboundAccountPosition", "E": time, "u": time, "B": balances}))
 }
