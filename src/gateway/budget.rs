@@ -4,8 +4,13 @@
 //! Windows are the venue's: fixed, aligned to their length on the venue's clock. We count what we send at once and
 //! take the venue's own figure from each answer when it is higher in the same window; a figure that comes late never
 //! lowers ours.
+//!
+//! When the venue refuses for a while (429), orders wait until then. Cancels and queries do not: which budget is used up, the
+//! refusal does not say, and one that counts orders does not bind cancels. They go on at a trickle, one a second, which no
+//! venue takes for an attack. A ban (418) holds everything: each request would make it longer.
 
 use crate::types::Reason;
+use crate::types::time::NS_PER_S;
 
 /// What a limit counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,7 +74,11 @@ pub struct Budgets {
     windows: [Option<Window>; LIMITS_MAX],
     reserve_percent: u32,
     blocked: Option<(Reason, i64)>,
+    next_trickle_ns: i64,
 }
+
+/// Pause between cancels or queries while the venue refuses.
+const TRICKLE_NS: i64 = NS_PER_S;
 
 impl Budgets {
     /// With the limits of `exchangeInfo`. Limits beyond the eighth are not kept: the venue's answers still block.
@@ -80,17 +89,23 @@ impl Budgets {
             assert!(limit.window_ns > 0, "a rate limit without a window: {limit:?}");
             *slot = Some(Window { limit, started_ns: i64::MIN, used: 0 });
         }
-        Self { windows, reserve_percent: u32::from(reserve_percent), blocked: None }
+        Self {
+            windows,
+            reserve_percent: u32::from(reserve_percent),
+            blocked: None,
+            next_trickle_ns: i64::MIN,
+        }
     }
 
     /// Whether a request may leave now, and why not. `venue_ns` is our estimate of the venue's clock.
     #[inline]
     pub fn check(&mut self, cost: Cost, venue_ns: i64) -> Result<(), Reason> {
         if let Some((reason, until_ns)) = self.blocked {
-            if venue_ns < until_ns {
+            if venue_ns >= until_ns {
+                self.blocked = None;
+            } else if !cost.reserved || reason == Reason::Banned || venue_ns < self.next_trickle_ns {
                 return Err(reason);
             }
-            self.blocked = None;
         }
         for window in self.windows.iter_mut().flatten() {
             window.roll(venue_ns);
@@ -111,6 +126,9 @@ impl Budgets {
     /// A request leaves.
     #[inline]
     pub fn spend(&mut self, cost: Cost, venue_ns: i64) {
+        if self.blocked.is_some() {
+            self.next_trickle_ns = venue_ns + TRICKLE_NS;
+        }
         for window in self.windows.iter_mut().flatten() {
             window.roll(venue_ns);
             window.used = window.used.saturating_add(window.amount(cost));
@@ -165,7 +183,6 @@ impl Window {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::types::time::NS_PER_S;
 
     const ORDER: Cost = Cost { weight: 1, orders: 1, reserved: false };
     const CANCEL: Cost = Cost { weight: 1, orders: 0, reserved: true };
@@ -205,7 +222,19 @@ mod tests {
     }
 
     #[test]
-    fn a_block_holds_everything_until_its_end() {
+    fn a_refusal_lets_cancels_trickle_and_holds_orders() {
+        let mut budgets = Budgets::new(&limits(), 20);
+        budgets.block(Reason::RateLimited, 10 * NS_PER_S);
+        assert_eq!(budgets.check(ORDER, 1), Err(Reason::RateLimited));
+        assert_eq!(budgets.check(CANCEL, 1), Ok(()));
+        budgets.spend(CANCEL, 1);
+        assert_eq!(budgets.check(CANCEL, NS_PER_S), Err(Reason::RateLimited));
+        assert_eq!(budgets.check(CANCEL, NS_PER_S + 1), Ok(()));
+        assert_eq!(budgets.check(ORDER, 10 * NS_PER_S), Ok(()));
+    }
+
+    #[test]
+    fn a_ban_holds_everything_until_its_end() {
         let mut budgets = Budgets::new(&limits(), 20);
         budgets.block(Reason::Banned, 1_000);
         budgets.block(Reason::RateLimited, 500);

@@ -50,6 +50,8 @@ pub struct WireDoor<C: Connector> {
     leaving: Option<(Reason, i64)>,
     usage_told: RateUsage,
     block_told_ns: i64,
+    /// The last refusal was a ban (418), not a used-up budget (429).
+    is_banned: bool,
     offset_ns: i64,
     own_cancels: u64,
 }
@@ -77,6 +79,7 @@ impl<C: Connector> WireDoor<C> {
             leaving: None,
             usage_told: RateUsage::default(),
             block_told_ns: 0,
+            is_banned: false,
             offset_ns: 0,
             own_cancels: 0,
         }
@@ -123,7 +126,9 @@ impl<C: Connector> WireDoor<C> {
                 }
                 ChannelEvent::Text(message) => {
                     let mut is_order = false;
+                    let is_banned = &mut self.is_banned;
                     let told = self.session.handle_text(message, now, &mut |body| {
+                        *is_banned |= matches!(body, Body::Reply(r) if r.reason == Reason::Banned);
                         is_order |= matches!(body, Body::Order(_))
                             || matches!(body, Body::Reply(r) if r.kind == ReplyKind::Absent);
                         out(DoorEvent::Body(body));
@@ -191,7 +196,9 @@ impl<C: Connector> WireDoor<C> {
         let until_ns = self.session.retry_after_ns();
         if until_ns != self.block_told_ns {
             self.block_told_ns = until_ns;
-            out(DoorEvent::Blocked { reason: Reason::RateLimited, until_ns });
+            let banned = core::mem::take(&mut self.is_banned);
+            let reason = if banned { Reason::Banned } else { Reason::RateLimited };
+            out(DoorEvent::Blocked { reason, until_ns });
         }
     }
 

@@ -1,7 +1,7 @@
 //! The end of a trip is the venue's word that nothing is open (R-KILL-2, R-KILL-3).
 
 use interlock::event::{NoteKind, ReplyKind};
-use interlock::gateway::{GatewayConfig, Request};
+use interlock::gateway::{DoorEvent, GatewayConfig, Request};
 use interlock::shared::HaltLevel;
 use interlock::types::time::{NS_PER_MS, NS_PER_S};
 use interlock::types::{ClientOrderId, OrderState, Reason};
@@ -114,6 +114,23 @@ fn cancels_that_get_lost_are_sent_until_the_venue_says_that_nothing_is_open() {
     rig.venue().faults.loses_cancels = false;
     rig.run_s(3);
     assert!(rig.is_silent(epoch));
+}
+
+#[test]
+fn k3_a_kill_while_the_venue_refuses_for_a_minute_trickles_through() {
+    let mut rig = Rig::armed(&[]);
+    rig.order();
+    rig.run_ms(3);
+    let until_ns = rig.now.ns + 60 * NS_PER_S;
+    rig.venue().tell(DoorEvent::Blocked { reason: Reason::RateLimited, until_ns });
+    rig.run_ms(3);
+    let refused = rig.order();
+    rig.run_ms(3);
+    assert_eq!(rig.replies(refused), [(ReplyKind::NotSent, Reason::RateLimited)]);
+    let epoch = rig.trip();
+    rig.run_s(5);
+    assert!(rig.is_silent(epoch), "an order budget that is used up does not bind cancels");
+    assert_eq!(rig.venue().open_count(), 0);
 }
 
 #[test]

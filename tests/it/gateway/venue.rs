@@ -121,6 +121,11 @@ impl Venue {
         self.connected = true;
     }
 
+    /// The session tells the gateway something.
+    pub(crate) fn tell(&mut self, event: DoorEvent) {
+        self.answer(0, event);
+    }
+
     fn answer(&mut self, after_ns: i64, event: DoorEvent) {
         if self.connected {
             self.outgoing.push_back((self.now.ns + after_ns, event));
