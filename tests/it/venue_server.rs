@@ -421,3 +421,25 @@ fn third_party_clients_work_unchanged() {
     let status = std::process::Command::new(script).arg(bench.handle.file_path()).status().unwrap();
     assert!(status.success(), "the lines marked FAIL say why");
 }
+
+/// For benches: the same venue without TLS.
+#[test]
+fn plain_sockets_are_spoken_when_asked_for() {
+    use std::io::{Read, Write};
+    let dir = tempfile::tempdir().unwrap();
+    let config = VenueConfig { tls: false, flow_percent: 0, ..VenueConfig::demo(dir.path().to_owned()) };
+    let handle = start(config).unwrap();
+    assert!(handle.file().ca.is_none() && handle.urls().rest.starts_with("http://"));
+    assert!(handle.urls().ws_api.starts_with("ws://") && handle.urls().ws_streams.starts_with("ws://"));
+    let connect = || std::net::TcpStream::connect(handle.local_addr()).unwrap();
+    let mut http = connect();
+    http.write_all(b"GET /api/v3/ping HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    http.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with("{}"), "{answer}");
+    let (mut api, _) = tungstenite::client(handle.urls().ws_api.as_str(), connect()).unwrap();
+    api.send(tungstenite::Message::text(r#"{"id":1,"method":"ping"}"#)).unwrap();
+    let reply: Value = serde_json::from_str(api.read().unwrap().to_text().unwrap()).unwrap();
+    assert_eq!((&reply["id"], &reply["status"]), (&json!(1), &json!(200)));
+    handle.stop();
+}
