@@ -276,7 +276,7 @@ impl Ticks {
 
 /// The four stages on the second core; the journal's rings are emptied by the first, as the journal's thread would.
 fn one_thread(host: &Host, bench: &mut Bench, ticks: &mut Ticks) -> (Vec<u64>, Vec<OrderTrace>) {
-    let Bench { line, shared, venue, .. } = bench;
+    let Bench { line, shared, venue } = bench;
     let Line { stages, ends } = line;
     let (journal, clock) = (&mut ends.journal, &host.clock);
     let (mut whole, mut traces) = (Vec::with_capacity(TICKS), Vec::with_capacity(TICKS));
@@ -316,7 +316,7 @@ fn one_thread(host: &Host, bench: &mut Bench, ticks: &mut Ticks) -> (Vec<u64>, V
 
 /// Feed and signal with the venue on the first core, risk and gateway on the second.
 fn two_threads(host: &Host, bench: &mut Bench, ticks: &mut Ticks) -> Vec<u64> {
-    let Bench { line, shared, venue, .. } = bench;
+    let Bench { line, shared, venue } = bench;
     let Line { stages, ends } = line;
     let (front, behind) = stages.split_at_mut(2);
     let clock = &host.clock;
@@ -393,8 +393,7 @@ const COMMAND: Command =
 const NO_ANSWER: RestAnswer = RestAnswer::SnapshotFailed(InstrumentId(0));
 
 fn feed_round(host: &Host) -> (u64, u64) {
-    let folder = tempfile::tempdir().expect("a folder");
-    let shared = stand::shared(folder.path());
+    let shared = stand::shared();
     let (connector, mut venue) = memory::connection();
     let fact = Fact { seq: 0, recv_ns: 0, body: Body::Timer };
     let (line, mut facts) = ring(LINE_RING_SLOTS, fact_slot(0));

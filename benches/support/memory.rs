@@ -3,7 +3,6 @@
 use interlock::run::line::{Line, Shared};
 use interlock::wire::link::Link as _;
 use interlock::wire::memory::{MemoryConnector, MemoryLink, connector, pair};
-use tungstenite::handshake::derive_accept_key;
 
 use crate::messages::{self, Random};
 use crate::{stand, venue};
@@ -37,16 +36,9 @@ impl Peer {
             self.inbox.extend_from_slice(&chunk[..count]);
         }
         if !self.is_upgraded
-            && let Some(end) = self.inbox.windows(4).position(|w| w == b"\r\n\r\n")
+            && let Some((answer, end)) = venue::upgrade(&self.inbox)
         {
-            let head = String::from_utf8_lossy(&self.inbox[..end]).into_owned();
-            let key = head.lines().find_map(|l| l.strip_prefix("Sec-WebSocket-Key: ")).expect("a key");
-            let answer = format!(
-                "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-                 Sec-WebSocket-Accept: {}\r\n\r\n",
-                derive_accept_key(key.as_bytes())
-            );
-            self.inbox.drain(..end + 4);
+            self.inbox.drain(..end);
             self.link.write(answer.as_bytes()).expect("room for the answer");
             self.is_upgraded = true;
         }
@@ -117,14 +109,12 @@ pub(crate) struct Bench {
     pub(crate) line: Line,
     pub(crate) shared: Shared,
     pub(crate) venue: Venue,
-    _folder: tempfile::TempDir,
 }
 
 impl Bench {
     /// Opens every session and waits for the first order.
     pub(crate) fn open() -> Self {
-        let folder = tempfile::tempdir().expect("a folder");
-        let shared = stand::shared(folder.path());
+        let shared = stand::shared();
         let [(market, market_peer), (account, account_peer), (orders, orders_peer)] =
             [(); 3].map(|()| connection());
         let line = stand::line([market, account, orders], "bench", &shared);
@@ -136,8 +126,8 @@ impl Bench {
             update_id: stand::SNAPSHOT_ID,
             random: Random(11),
         };
-        let mut bench = Self { line, shared, venue, _folder: folder };
-        stand::tell_clock(&mut bench.line);
+        let mut bench = Self { line, shared, venue };
+        stand::tell_clock(&mut bench.line.ends);
         bench.wait_for_the_first_order();
         bench
     }
@@ -145,7 +135,7 @@ impl Bench {
     fn wait_for_the_first_order(&mut self) {
         for turn in 0..CYCLES_MAX {
             stand::cycle(&mut self.line.stages, &self.shared.clock);
-            stand::serve_rest(&mut self.line);
+            stand::serve_rest(&mut self.line.ends);
             self.venue.market.read();
             if self.venue.market.is_upgraded() && turn % 64 == 0 {
                 self.venue.depth();

@@ -10,7 +10,7 @@ use interlock::feed::{AccountSide, ExpectedStreams, FeedConfig, MarketSide, Rest
 use interlock::gateway::{GatewayConfig, Limit, LimitKind, WireDoor, channel_config};
 use interlock::journal::Rings;
 use interlock::risk::{Risk, RiskConfig};
-use interlock::run::line::{Line, Parts, Shared, build};
+use interlock::run::line::{Ends, Line, Parts, Shared, build};
 use interlock::shared::{Counters, KillPage};
 use interlock::signal::{Running, Signal};
 use interlock::strategy::{Context, Strategy};
@@ -87,11 +87,13 @@ pub(crate) fn feed_config() -> FeedConfig {
     }
 }
 
-/// An armed page with a lease that outlives the bench, in a folder of its own.
-pub(crate) fn shared(folder: &std::path::Path) -> Shared {
+/// An armed page with a lease that outlives the bench. Its file is gone as soon as it is mapped: nobody else trips it.
+pub(crate) fn shared() -> Shared {
     let clock = Clock::system();
     let now = clock.now();
-    let page = KillPage::create(&folder.join("kill.page"), 7, now).expect("a kill page");
+    let path = std::env::temp_dir().join(format!("interlock-{}-{}.page", std::process::id(), clock.ticks()));
+    let page = KillPage::create(&path, 7, now).expect("a kill page");
+    std::fs::remove_file(&path).expect("the page's file");
     assert!(page.arm(page.view(now).epoch), "a page that was just made can be armed");
     page.renew_lease(now.mono_ns + NS_PER_DAY);
     Shared { page: Arc::new(page), counters: Arc::new(Counters::default()), clock }
@@ -149,19 +151,19 @@ pub(crate) fn cycle(stages: &mut [Box<dyn Agent>], clock: &Clock) {
 }
 
 /// Plays the REST worker: snapshots on request, and the venue's clock at the start.
-pub(crate) fn serve_rest(line: &mut Line) {
-    while let Ok(RestRequest::Snapshot(instrument)) = line.ends.rest_requests.pop() {
+pub(crate) fn serve_rest(ends: &mut Ends) {
+    while let Ok(RestRequest::Snapshot(instrument)) = ends.rest_requests.pop() {
         let body = venue::snapshot(SNAPSHOT_ID + 5, MIDDLE_CENTS);
         for piece in parse_depth(instrument, body.as_bytes()).expect("a snapshot") {
-            assert!(line.ends.rest_answers.push(RestAnswer::Depth(piece)).is_ok(), "room for a snapshot");
+            assert!(ends.rest_answers.push(RestAnswer::Depth(piece)).is_ok(), "room for a snapshot");
         }
     }
 }
 
 /// Tells the line the venue's clock.
-pub(crate) fn tell_clock(line: &mut Line) {
+pub(crate) fn tell_clock(ends: &mut Ends) {
     let offset = ClockOffset { offset_ns: 0, round_trip_ns: 1_000 };
-    assert!(line.ends.rest_answers.push(RestAnswer::ClockOffset(offset)).is_ok(), "room for the clock");
+    assert!(ends.rest_answers.push(RestAnswer::ClockOffset(offset)).is_ok(), "room for the clock");
 }
 
 /// Plays the journal's thread: empties its rings.

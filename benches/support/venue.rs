@@ -1,6 +1,8 @@
 //! What the venue answers: just enough of its grammar that the engine's sessions open, and that each order ends at once, not
 //! filled, so that whatever it reserved is free again.
 
+use base64::Engine as _;
+
 /// The venue's rate limits as each answer repeats them, far from used up.
 const RATE_LIMITS: &str = "\"rateLimits\":[\
     {\"rateLimitType\":\"REQUEST_WEIGHT\",\"interval\":\"MINUTE\",\"intervalNum\":1,\"limit\":4000000000,\"count\":70},\
@@ -74,6 +76,22 @@ pub(crate) fn snapshot(update_id: u64, middle_cents: u64) -> String {
         (0..500).map(level).collect::<Vec<_>>().join(",")
     };
     format!("{{\"lastUpdateId\":{update_id},\"bids\":[{}],\"asks\":[{}]}}", side(false), side(true))
+}
+
+/// The answer to an upgrade whose request begins `bytes`, and where that request ends; `None` while it is not all there.
+pub(crate) fn upgrade(bytes: &[u8]) -> Option<(String, usize)> {
+    let end = bytes.windows(4).position(|w| w == b"\r\n\r\n")? + 4;
+    let head = String::from_utf8_lossy(&bytes[..end]).into_owned();
+    let key = head.lines().find_map(|l| l.strip_prefix("Sec-WebSocket-Key: ")).expect("a key");
+    // RFC 6455, section 1.3.
+    let text = format!("{key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11");
+    let hash = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA1_FOR_LEGACY_USE_ONLY, text.as_bytes());
+    let accept = base64::engine::general_purpose::STANDARD.encode(hash.as_ref());
+    let answer = format!(
+        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+         Sec-WebSocket-Accept: {accept}\r\n\r\n"
+    );
+    Some((answer, end))
 }
 
 /// A text as the server's WebSocket frame.
