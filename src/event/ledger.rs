@@ -279,7 +279,14 @@ impl<X> Tracked<X> {
         if implies_sent && matches!(self.state, OrderState::Created | OrderState::Approved) {
             self.state = OrderState::Sent;
         }
-        match self.state.on(event) {
+        // A cancel may leave while the order's own answer is still under way. That answer then says no to an order which never
+        // was in the book: no contradiction, as it would be for one that the venue had given a number.
+        let refused_at_once = event == OrderEvent::Reject
+            && self.state == OrderState::CancelSent
+            && self.venue_order.0 == 0
+            && self.filled.is_zero();
+        let state = if refused_at_once { OrderState::Sent } else { self.state };
+        match state.on(event) {
             Transition::To(next) => self.state = next,
             Transition::Stays => {}
             Transition::Conflict(next) => {

@@ -453,7 +453,7 @@ impl Signal {
         self.budget -= 1;
         if let Some((spec, replaces)) = places {
             let runner = u16::try_from(runner).unwrap_or(Own::NOBODY);
-            let own = Own { runner, cancel_asked: false, replaces, raised_ns: fact.recv_ns };
+            let own = Own { runner, replaces, raised_ns: fact.recv_ns, ..Own::default() };
             let mut order = tracked(client, instrument, strategy, &spec, own);
             order.reduce_only = wish.reduce_only;
             let _room_was_seen = self.ledger.enter(order);
@@ -462,6 +462,7 @@ impl Signal {
             && let Some(own) = self.ledger.extra_mut(target)
         {
             own.cancel_asked = true;
+            own.cancel_asked_ns = fact.recv_ns;
         }
         true
     }

@@ -13,6 +13,8 @@ pub struct Own {
     pub runner: u16,
     /// A cancel (or a replace) of it was asked for and not refused since.
     pub cancel_asked: bool,
+    /// When that was asked for last; 0 = never.
+    pub cancel_asked_ns: i64,
     /// The order that this one replaces, or `NONE`.
     pub replaces: ClientOrderId,
     /// When it was raised.
@@ -26,7 +28,13 @@ impl Own {
 
 impl Default for Own {
     fn default() -> Self {
-        Self { runner: Self::NOBODY, cancel_asked: false, replaces: ClientOrderId::NONE, raised_ns: 0 }
+        Self {
+            runner: Self::NOBODY,
+            cancel_asked: false,
+            cancel_asked_ns: 0,
+            replaces: ClientOrderId::NONE,
+            raised_ns: 0,
+        }
     }
 }
 
@@ -144,7 +152,9 @@ impl<'a> Context<'a> {
     pub fn exit(&mut self, spec: OrderSpec) -> bool {
         self.fits(&spec) && self.wishes.push(Wish { reduce_only: true, action: Action::Place(spec) })
     }
-    /// Asks for a cancel, once: again only after the first was refused.
+    /// Asks for a cancel, once: again only after the first was refused, and not at once. What made the venue refuse it (an
+    /// order whose end is under way, or whose outcome is unknown) does not change with the next quote, and cancels are
+    /// never throttled: asked at the line's pace they would use up the very budget that a kill needs.
     pub fn cancel(&mut self, target: ClientOrderId) -> bool {
         self.is_cancellable(target)
             && self.wishes.push(Wish { reduce_only: false, action: Action::Cancel { target } })
@@ -163,7 +173,10 @@ impl<'a> Context<'a> {
         });
         !asked_here
             && self.ledger.get(target).is_some_and(|order| {
-                order.extra.runner == self.runner && !order.extra.cancel_asked && !order.state.is_terminal()
+                order.extra.runner == self.runner
+                    && !order.extra.cancel_asked
+                    && has_passed(self.now_ns, order.extra.cancel_asked_ns, CANCEL_RETRY_NS)
+                    && !order.state.is_terminal()
             })
     }
 
@@ -248,6 +261,9 @@ pub fn acceptable(instrument: &Instrument, wanted: Qty, price: Price) -> Option<
 pub const fn has_passed(now_ns: i64, since_ns: i64, span_ns: i64) -> bool {
     since_ns == 0 || now_ns.saturating_sub(since_ns) >= span_ns
 }
+
+/// How long after a cancel was asked for the next one of the same order may be.
+pub const CANCEL_RETRY_NS: i64 = 500 * NS_PER_MS;
 
 /// How long an exit that was not filled waits before it is tried again.
 pub const EXIT_RETRY_NS: i64 = 250 * NS_PER_MS;

@@ -97,6 +97,27 @@ fn a_cancel_that_overtakes_a_fill_message_books_it_once() {
 }
 
 #[test]
+fn a_cancel_that_overtakes_the_order_own_refusal_is_no_contradiction() {
+    let (mut facts, order) = (Facts::new(), placed(1));
+    let mut ledger = Ledger::default();
+    enter(&mut ledger, &order);
+    feed(&mut ledger, &facts.reply(ReplyKind::Sent, order.client, false));
+    feed(&mut ledger, &facts.reply(ReplyKind::Sent, order.client, true));
+    // The venue says no to the order, and then that there is nothing to cancel: both are the same news.
+    assert_eq!(feed(&mut ledger, &facts.reply(ReplyKind::Rejected, order.client, false)), (Qty::ZERO, false));
+    assert_eq!(feed(&mut ledger, &facts.reply(ReplyKind::Rejected, order.client, true)), (Qty::ZERO, false));
+    assert_eq!((ledger.get(order.client).unwrap().state, ledger.open_len()), (OrderState::Rejected, 0));
+    // Of an order that the venue had in its book, it does contradict.
+    let order = placed(2);
+    enter(&mut ledger, &order);
+    feed(&mut ledger, &facts.reply(ReplyKind::Sent, order.client, false));
+    feed(&mut ledger, &facts.order(&order, OrderState::Acknowledged, Qty::ZERO, false));
+    feed(&mut ledger, &facts.reply(ReplyKind::Sent, order.client, true));
+    assert_eq!(feed(&mut ledger, &facts.reply(ReplyKind::Rejected, order.client, false)), (Qty::ZERO, true));
+    assert_eq!(ledger.get(order.client).unwrap().state, OrderState::Unknown);
+}
+
+#[test]
 fn f15_a_double_under_a_new_trade_id_shows_as_an_overfill() {
     let (mut facts, order) = (Facts::new(), placed(1));
     let mut ledger = Ledger::default();

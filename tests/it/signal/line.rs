@@ -11,6 +11,7 @@ use interlock::limits::INTENTS_PER_FACT_MAX;
 use interlock::shared::{Counter, Counters};
 use interlock::signal::{Ports, Running, Signal, SignalError, Stage};
 use interlock::strategy::Context;
+use interlock::strategy::context::CANCEL_RETRY_NS;
 use interlock::types::{ClientOrderId, Level, Now, OrderState, Qty, Reason, Side, StrategyId};
 
 use super::scripted::{Script, caused, one, scripted};
@@ -196,6 +197,9 @@ fn a_cancel_is_asked_once_and_again_after_it_was_refused() {
     assert!(caused(&mut signal, &facts.timer()).is_empty(), "asked already");
     let fact = facts.reply(ReplyKind::NotSent, placed, true);
     caused(&mut signal, &fact);
+    // Not at the line's pace: whatever stood in the way does not change with the next fact, and cancels have no throttle.
+    assert!(caused(&mut signal, &facts.timer()).is_empty(), "not at once");
+    facts.now_ns += CANCEL_RETRY_NS;
     assert_eq!(caused(&mut signal, &facts.timer()).len(), 1, "the first never left");
     // A refusal of the order itself ends it, and the strategy hears of it.
     let fact = facts.reply(ReplyKind::NotSent, placed, false);
@@ -229,6 +233,7 @@ fn a_refused_replace_leaves_its_target_to_be_asked_again() {
     assert!(caused(&mut signal, &facts.timer()).is_empty(), "asked already");
     let fact = facts.reply(ReplyKind::NotSent, replace.client, false);
     caused(&mut signal, &fact);
+    facts.now_ns += CANCEL_RETRY_NS;
     assert_eq!(caused(&mut signal, &facts.timer()).len(), 1);
 }
 
