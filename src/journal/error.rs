@@ -88,7 +88,7 @@ pub enum JournalError {
         remedy: &'static str,
     },
     /// No session of that name.
-    #[error("journal: no session {wanted:?} in {}; `interlock journal cat --sessions` lists them", dir.display())]
+    #[error("journal: no session {wanted:?} in {}; `interlock journal sessions` lists them", dir.display())]
     NoSession {
         /// The directory.
         dir: PathBuf,

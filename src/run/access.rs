@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 
-use crate::net::{Endpoint, TlsRoots};
+use crate::net::{Endpoint, TlsRoots, TlsRootsError};
 use crate::venue::binance::Credentials;
 
 use super::plan::{Plan, Signing};
@@ -40,6 +40,9 @@ pub enum AccessError {
         /// What is wrong.
         what: String,
     },
+    /// The authority's certificate can't be used.
+    #[error(transparent)]
+    Ca(#[from] TlsRootsError),
     /// A setting is missing or wrong.
     #[error("{0}")]
     Setting(String),
@@ -197,7 +200,7 @@ impl Access {
         };
         let roots = match &ca_file {
             None => TlsRoots::WebPki,
-            Some(path) => TlsRoots::from_pem_file(path).map_err(|e| AccessError::Setting(e.to_string()))?,
+            Some(path) => TlsRoots::from_pem_file(path)?,
         };
         Ok(Self {
             rest: endpoint(rest)?,

@@ -65,7 +65,18 @@ pub fn rest_of(access: &Access) -> Rest {
 /// Fetches and checks.
 pub fn prepare(plan: &Plan, rest_end: &Rest, clock: &Clock) -> Result<Prepared, PrepareError> {
     let symbols: Vec<Symbol> = plan.venue.symbols.iter().filter_map(|s| Symbol::new(s.as_bytes())).collect();
-    let body = get(rest_end, &rest::exchange_info_path(&symbols))?;
+    let body = match get(rest_end, &rest::exchange_info_path(&symbols)) {
+        Err(refused) if refused.code == CODE_INVALID_SYMBOL => {
+            // The venue does not say which one it means.
+            let is_unknown = |symbol: &&Symbol| {
+                let alone = get(rest_end, &rest::exchange_info_path(&[**symbol]));
+                alone.is_err_and(|e| e.code == CODE_INVALID_SYMBOL)
+            };
+            let unknown = symbols.iter().find(is_unknown);
+            return Err(unknown.map_or(refused.error, |s| PrepareError::UnknownSymbol(s.to_string())));
+        }
+        answer => answer?,
+    };
     let info = rest::parse_exchange_info(&body, &symbols)
         .map_err(|e| venue_error(rest_end, format!("exchangeInfo can't be read: {e}")))?;
     if let Some(missing) = info.missing.first() {
@@ -88,15 +99,32 @@ fn venue_error(rest_end: &Rest, what: String) -> PrepareError {
     PrepareError::Venue { venue: rest_end.endpoint().to_string(), what }
 }
 
-fn get(rest_end: &Rest, path: &str) -> Result<Vec<u8>, PrepareError> {
-    let answer = rest_end.get(path, &[]).map_err(|e| venue_error(rest_end, e.to_string()))?;
+/// The venue's code for a symbol that it does not list.
+const CODE_INVALID_SYMBOL: i32 = -1121;
+
+/// A request that gave nothing, with the venue's code if it said one.
+#[derive(Debug)]
+struct Refused {
+    code: i32,
+    error: PrepareError,
+}
+
+impl From<Refused> for PrepareError {
+    fn from(refused: Refused) -> Self {
+        refused.error
+    }
+}
+
+fn get(rest_end: &Rest, path: &str) -> Result<Vec<u8>, Refused> {
+    let refused = |code, what| Refused { code, error: venue_error(rest_end, what) };
+    let answer = rest_end.get(path, &[]).map_err(|e| refused(0, e.to_string()))?;
     if answer.is_success() {
         return Ok(answer.body);
     }
-    let words =
-        rest::parse_error(&answer.body).map_or_else(String::new, |(code, text)| format!(": {code} {text}"));
+    let (code, text) = rest::parse_error(&answer.body).unwrap_or_default();
+    let words = if code == 0 { String::new() } else { format!(": {code} {text}") };
     let path = path.split('?').next().unwrap_or_default();
-    Err(venue_error(rest_end, format!("{path} was answered with HTTP status {}{words}", answer.status)))
+    Err(refused(code, format!("{path} was answered with HTTP status {}{words}", answer.status)))
 }
 
 fn limit_of(limit: &rest::RateLimit) -> Option<Limit> {

@@ -13,6 +13,7 @@ use crate::agent::runner::{RunnerConfig, StopFlag};
 use crate::agent::{Agent, AgentRunner, Clock, IdleStrategy, clock};
 use crate::feed::RestAnswer;
 use crate::gateway::Door;
+use crate::journal::entry::Recovered;
 use crate::journal::note::SigningKey;
 use crate::journal::writer::{Parts as WriterParts, WriterConfig};
 use crate::journal::{Disk, JournalError, Observer, RealDisk, SessionHeader, Writer, epoch};
@@ -51,6 +52,17 @@ pub enum StartError {
     /// Another engine has the data directory.
     #[error(transparent)]
     Lock(#[from] LockError),
+    /// The data directory is not one, or can't be made.
+    #[error(
+        "{}: can't be used as the data directory: {source}; name one that can be written by --data-dir",
+        path.display()
+    )]
+    DataDir {
+        /// What was named.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
     /// The stages can't be placed.
     #[error(transparent)]
     Placement(#[from] PlacementError),
@@ -97,7 +109,8 @@ impl Ground {
     /// Takes the lock of a data directory: one engine each. Nothing else is touched.
     pub fn lock(data_dir: &std::path::Path) -> Result<(Paths, InstanceLock), StartError> {
         let paths = Paths::new(data_dir, None);
-        std::fs::create_dir_all(&paths.data).map_err(io_error(format!("making {}", paths.data.display())))?;
+        std::fs::create_dir_all(&paths.data)
+            .map_err(|source| StartError::DataDir { path: paths.data.clone(), source })?;
         let lock = InstanceLock::take(&paths)?;
         Ok((paths, lock))
     }
@@ -184,6 +197,8 @@ pub struct Session {
     pub placement: Placement,
     /// Name of the session.
     pub session: String,
+    /// What was cut off the journal when it was opened.
+    pub recovered: Option<Recovered>,
     watcher: Watcher,
     events: EventSender,
     threads: Threads,
@@ -242,6 +257,7 @@ where
     let mut events =
         Events::open(&paths.events()).map_err(io_error(format!("opening {}", paths.events().display())))?;
     announce(&mut events, &header, &writer, shared.clock.now().ns);
+    let recovered = writer.recovered().cloned();
     let events_sender = events.sender();
     let stops = Stops::default();
     let checkpoints = Checkpoints {
@@ -287,7 +303,8 @@ where
     let threads =
         Threads::start(&placement, &shared, &stops, writer, control, (rest, checkpoints), line.stages)
             .map_err(io_error("starting a thread"))?;
-    Ok(Session { shared, placement, session, watcher, events: events_sender, threads, stops, _lock: lock })
+    let events = events_sender;
+    Ok(Session { shared, placement, session, recovered, watcher, events, threads, stops, _lock: lock })
 }
 
 /// The threads of a session.

@@ -51,11 +51,16 @@ pub struct RecordingConfig {
     pub clock: RecordingClock,
 }
 
+/// Nothing before the first line.
+fn at_line(line: u64) -> String {
+    if line == 0 { String::new() } else { format!(", line {line}") }
+}
+
 /// Why a recording can't be played.
 #[derive(Debug, thiserror::Error)]
 pub enum RecordingError {
     /// A file can't be opened or read.
-    #[error("recording {path}, line {line}: {source}")]
+    #[error("recording {}{}: {source}", path.display(), at_line(*line))]
     Io {
         /// The file.
         path: PathBuf,

@@ -82,10 +82,22 @@ pub fn build(
     params: &BTreeMap<String, toml::Value>,
     instrument: &Instrument,
 ) -> Result<Box<dyn Strategy>, ParamError> {
+    let (entry, params) = read(name, params)?;
+    (entry.make)(&params, instrument)
+}
+
+/// Checks name and parameters as far as that goes without an instrument.
+pub fn check(name: &str, params: &BTreeMap<String, toml::Value>) -> Result<(), ParamError> {
+    read(name, params).map(drop)
+}
+
+fn read(
+    name: &str,
+    params: &BTreeMap<String, toml::Value>,
+) -> Result<(&'static StrategyEntry, Params), ParamError> {
     let Some(entry) = STRATEGIES.iter().find(|entry| entry.name == name) else {
         let nearest = params::nearest(name, STRATEGIES.iter().map(|entry| entry.name));
         return Err(ParamError::UnknownStrategy { name: name.to_owned(), nearest });
     };
-    let params = Params::read(entry.name, entry.params, params)?;
-    (entry.make)(&params, instrument)
+    Ok((entry, Params::read(entry.name, entry.params, params)?))
 }

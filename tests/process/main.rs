@@ -3,6 +3,9 @@
 #![expect(clippy::print_stdout, reason = "tests say why they skip")]
 #![expect(clippy::unwrap_used, reason = "a helper of tests may panic as the tests themselves do")]
 
+mod bad_input;
+mod disks;
+mod hostile_venue;
 mod kill;
 mod session;
 mod stage;

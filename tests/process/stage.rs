@@ -1,5 +1,7 @@
 //! A stage for process tests: a venue and an engine, each a process of its own, ended when the test ends however it ends.
 
+use std::any::Any;
+use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -21,6 +23,34 @@ use interlock::venue::binance::rest::{
 /// How long anything may take before a test gives up. Generous: machines that run tests are busy.
 const PATIENCE: Duration = Duration::from_mins(1);
 
+/// Configuration for engines that share a machine with other tests: no core is hogged, and nothing is taken for a stall.
+pub(crate) struct Calm;
+
+impl Calm {
+    const TEXT: &str = "[placement]\nidle = \"park\"\nunpinned = true\n[kill]\nlease_ms = 5000\nstall_after_ms = 60000\n\
+                        clock_step_max_ms = 5000\n[gateway]\ndecision_age_max_ms = 10000\n";
+    /// Always wants an order or has one.
+    const EAGER: &str = "[[strategy]]\nname = \"order_flow_imbalance\"\n[strategy.params]\nenter_permille = 1\n\
+                         keep_permille = -1000\nevents_min = 1\nhalf_life_ms = 100\nspread_max_bp = 1000\ncooldown_ms = 300\n\
+                         entry_life_ms = 600000\n";
+
+    /// Arguments that name it.
+    pub(crate) fn args(stage: &Stage) -> Vec<OsString> {
+        let path = stage.dir.path().join("calm.toml");
+        fs::write(&path, Self::TEXT).unwrap();
+        vec!["-c".into(), path.into()]
+    }
+
+    /// The same with a strategy that always wants something.
+    pub(crate) fn eager(stage: &Stage) -> Vec<OsString> {
+        let path = stage.dir.path().join("eager.toml");
+        fs::write(&path, Self::EAGER).unwrap();
+        let mut args = Self::args(stage);
+        args.extend(["-c".into(), path.into()]);
+        args
+    }
+}
+
 /// A process that does not outlive the test.
 pub(crate) struct Running(pub(crate) Child);
 
@@ -36,7 +66,8 @@ pub(crate) struct Stage {
     pub(crate) paths: Paths,
     pub(crate) venue: VenueFile,
     rest: Rest,
-    _venue_process: Running,
+    /// Whose drop ends the venue.
+    _venue_runs: Box<dyn Any>,
 }
 
 /// Waits until `found` finds something.
@@ -64,12 +95,17 @@ impl Stage {
             .stderr(File::create(dir.path().join("venue.log")).unwrap())
             .spawn()
             .unwrap();
-        let process = Running(process);
-        let venue = wait_for("venue.json", || VenueFile::read(&venue_dir.join("venue.json")).ok());
+        wait_for("venue.json", || VenueFile::read(&venue_dir.join("venue.json")).ok());
+        Self::on(dir, Box::new(Running(process)))
+    }
+
+    /// A venue that runs already and has written its file below `dir`; it ends when `venue_runs` is dropped.
+    pub(crate) fn on(dir: tempfile::TempDir, venue_runs: Box<dyn Any>) -> Self {
+        let venue = VenueFile::read(&dir.path().join("venue/venue.json")).unwrap();
         let roots = TlsRoots::from_pem_file(venue.ca.as_ref().unwrap()).unwrap();
         let rest = Rest::new(Endpoint::parse(&venue.urls.rest).unwrap(), &roots, RestTimeouts::default());
         let data = dir.path().join("data");
-        Self { paths: Paths::new(&data, None), dir, venue, rest, _venue_process: process }
+        Self { paths: Paths::new(&data, None), dir, venue, rest, _venue_runs: venue_runs }
     }
 
     pub(crate) fn venue_file(&self) -> PathBuf {
@@ -78,10 +114,20 @@ impl Stage {
 
     /// An engine; waits until it answers.
     pub(crate) fn engine(&self, more: &[&str]) -> Running {
+        self.engine_at(&self.venue_file(), &more.iter().map(OsString::from).collect::<Vec<_>>())
+    }
+
+    /// A calm one.
+    pub(crate) fn calm_engine(&self) -> Running {
+        self.engine_at(&self.venue_file(), &Calm::args(self))
+    }
+
+    /// An engine on the venue that this file tells of.
+    pub(crate) fn engine_at(&self, venue: &Path, more: &[OsString]) -> Running {
         let log = self.dir.path().join("engine.log");
         let process = Command::new(env!("CARGO_BIN_EXE_interlock"))
             .args(["run", "--plain", "--venue"])
-            .arg(self.venue_file())
+            .arg(venue)
             .arg("--data-dir")
             .arg(&self.paths.data)
             .args(more)
@@ -97,6 +143,26 @@ impl Stage {
             client::read_status(&self.paths).ok()
         });
         engine
+    }
+
+    /// What the engines said so far.
+    pub(crate) fn log(&self) -> String {
+        fs::read_to_string(self.dir.path().join("engine.log")).unwrap()
+    }
+
+    /// An engine that is run to its end: one that refuses to start, or with a `--duration`. Bounded by a duration in any case.
+    pub(crate) fn run_in(&self, data: &Path, venue: &Path, more: &[&str]) -> Output {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_interlock"));
+        command
+            .args(["run", "--plain", "--venue"])
+            .arg(venue)
+            .arg("--data-dir")
+            .arg(data)
+            .args(Calm::args(self));
+        if !more.contains(&"--duration") {
+            command.args(["--duration", "10s"]);
+        }
+        command.args(more).output().unwrap()
     }
 
     pub(crate) fn status(&self) -> Status {

@@ -20,7 +20,7 @@ use interlock::run::session::{self, Ground, Session, Setup, StartError};
 use interlock::run::wiring::{self, Brain};
 use interlock::sim::faults::FaultPlan;
 use interlock::sim::recording::{RecordingClock, RecordingConfig, Speed};
-use interlock::sim::server::{VenueConfig, VenueHandle, symbol_specs};
+use interlock::sim::server::{VenueConfig, VenueError, VenueHandle, symbol_specs};
 use serde_json::json;
 
 use crate::Failure;
@@ -126,7 +126,10 @@ fn follow_recording(clock: Clock, paths: &Paths, access: &Access) {
 /// Errors of a start: the user's to mend, so exit code 2.
 fn started_nothing(error: StartError) -> Failure {
     match error {
-        StartError::Lock(_) | StartError::Placement(_) | StartError::Parts(_) => Failure::usage(error),
+        StartError::Lock(_)
+        | StartError::DataDir { .. }
+        | StartError::Placement(_)
+        | StartError::Parts(_) => Failure::usage(error),
         StartError::Journal(_) | StartError::Socket(_) | StartError::Io { .. } => Failure::from(error),
     }
 }
@@ -154,13 +157,28 @@ fn open_venue(
         recording: recording(&args.recording, args.full_speed),
         ..VenueConfig::demo(common.data_dir.join("venue"))
     };
-    let handle = interlock::sim::server::start(config).map_err(|e| Failure::from(anyhow!(e)))?;
+    let handle = interlock::sim::server::start(config).map_err(no_venue)?;
     let access = Access::from_venue_file(handle.file_path()).map_err(Failure::from)?;
     if !args.recording.is_empty() {
         plan.venue.symbols.clone_from(&access.symbols);
     }
     say(&format!("embedded venue at {}", handle.urls().rest));
     Ok((Some(handle), access))
+}
+
+/// What was asked of the embedded venue is the user's to mend; what the host did not give is not.
+fn no_venue(error: VenueError) -> Failure {
+    match error {
+        VenueError::NotLoopback(_)
+        | VenueError::Symbol(_)
+        | VenueError::Balance(_)
+        | VenueError::Recording(_) => Failure::usage(error),
+        VenueError::Listen { .. }
+        | VenueError::File { .. }
+        | VenueError::Tls(_)
+        | VenueError::Keys(_)
+        | VenueError::Thread(_) => Failure::from(error),
+    }
 }
 
 fn recording(files: &[PathBuf], full_speed: bool) -> Option<RecordingConfig> {
@@ -278,7 +296,7 @@ pub(crate) fn venue(common: &Common, args: &VenueArgs) -> Outcome {
         symbols: symbol_specs(&args.symbols).map_err(|e| Failure::usage(anyhow!("--symbols: {e}")))?,
         ..VenueConfig::demo(common.data_dir.clone())
     };
-    let handle = interlock::sim::server::start(config).map_err(|e| Failure::from(anyhow!(e)))?;
+    let handle = interlock::sim::server::start(config).map_err(no_venue)?;
     let mut out = std::io::stdout().lock();
     let urls = handle.urls();
     writeln!(out, "rest        {}", urls.rest)?;

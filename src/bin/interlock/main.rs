@@ -57,11 +57,23 @@ fn main() -> ExitCode {
     let code = match run(cli) {
         Ok(code) => code,
         Err(failure) => {
-            let _closed = writeln!(std::io::stderr(), "interlock: {:#}", failure.error);
+            let _closed = writeln!(std::io::stderr(), "interlock: {}", told_once(&failure.error));
             failure.code
         }
     };
     ExitCode::from(code)
+}
+
+/// An error and its causes, without those that the text before them has told already.
+fn told_once(error: &anyhow::Error) -> String {
+    error.chain().fold(String::new(), |text, cause| {
+        let cause = cause.to_string();
+        match text.as_str() {
+            "" => cause,
+            told if told.contains(&cause) => text,
+            told => format!("{told}: {cause}"),
+        }
+    })
 }
 
 fn run(cli: Cli) -> Outcome {

@@ -15,11 +15,13 @@ pub(crate) struct Screen {
     live: bool,
     frames: u32,
     was_trading: Option<bool>,
+    /// The standing of each link as it was told last.
+    links: Vec<(String, bool, String)>,
 }
 
 impl Screen {
     pub(crate) const fn new(live: bool) -> Self {
-        Self { live, frames: 0, was_trading: None }
+        Self { live, frames: 0, was_trading: None, links: Vec::new() }
     }
 
     /// What is about to run.
@@ -34,6 +36,13 @@ impl Screen {
             })
             .collect();
         line(&format!("session {}: {}", session.session, threads.join(", ")));
+        if let Some(cut) = &session.recovered {
+            line(&format!(
+                "the journal's tail was cut off from record {} on ({} at byte {}: {}): what a crash leaves; nothing behind it \
+                 was durable, and the cut is recorded",
+                cut.first_bad_seq, cut.file, cut.offset, cut.why
+            ));
+        }
     }
 
     /// One look.
@@ -48,6 +57,7 @@ impl Screen {
             }
             self.was_trading = Some(status.kill.trading);
         }
+        self.tell_links(status);
         self.frames += 1;
         if self.live {
             let _closed = write!(std::io::stdout(), "\x1b[H\x1b[J{}\n\n(Ctrl-C stops)\n", status.render());
@@ -55,6 +65,41 @@ impl Screen {
         } else if self.frames % FRAMES_PER_LINE == 1 {
             line(&one_line(status));
         }
+    }
+
+    /// Tells of each connection that goes down or changes why, and of its return.
+    fn tell_links(&mut self, status: &Status) {
+        for link in &status.view.links {
+            let now = (link.link.clone(), link.up, link.reason.clone());
+            let before = self.links.iter_mut().find(|(name, ..)| *name == link.link);
+            let was_up = before.as_ref().is_none_or(|(_, up, _)| *up);
+            match before {
+                Some(told) if *told == now => continue,
+                Some(told) => *told = now,
+                None => self.links.push(now),
+            }
+            if link.up && !was_up {
+                line(&format!("link {} is up again", link.link));
+            } else if !link.up {
+                line(&format!(
+                    "link {} is down: {}{}",
+                    link.link,
+                    link.reason,
+                    hint(&link.link, &link.reason)
+                ));
+            }
+        }
+    }
+}
+
+/// What to do about a link that is down, where it is known.
+fn hint(link: &str, reason: &str) -> &'static str {
+    match (link, reason) {
+        ("account" | "orders", "REFUSED") => {
+            " (the venue refused the logon: is the API key this venue's own, and may it trade?)"
+        }
+        (_, "TLS") => " (the venue's certificate is not accepted: is the CA file this venue's own?)",
+        _ => "",
     }
 }
 

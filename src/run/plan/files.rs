@@ -73,19 +73,22 @@ pub enum ConfigError {
 
 /// Loads files in order (later wins) over the defaults and checks the result.
 pub fn load(paths: &[PathBuf]) -> Result<Plan, ConfigError> {
+    let read = |path: &PathBuf| Ok((path.clone(), read(path)?));
+    from_texts(&paths.iter().map(read).collect::<Result<Vec<_>, ConfigError>>()?)
+}
+
+/// The same from texts that are in memory already, each with the name that errors call it by.
+pub fn from_texts(texts: &[(PathBuf, String)]) -> Result<Plan, ConfigError> {
     let mut merged = toml::Table::new();
-    let mut texts = Vec::new();
-    for path in paths {
-        let text = read(path)?;
-        check_one(path, &text)?;
-        let table: toml::Table = toml::from_str(&text).map_err(|e| malformed(path, &text, &e))?;
+    for (path, text) in texts {
+        check_one(path, text)?;
+        let table: toml::Table = toml::from_str(text).map_err(|e| malformed(path, text, &e))?;
         merge(&mut merged, table);
-        texts.push((path.clone(), text));
     }
     let plan: Plan = merged.try_into().map_err(|e: toml::de::Error| {
         ConfigError::Inconsistent(format!("merged configuration: {}", e.message()))
     })?;
-    check_ranges(&plan, &texts)?;
+    check_ranges(&plan, texts)?;
     check_sense(&plan)?;
     Ok(plan)
 }
@@ -259,6 +262,9 @@ fn check_sense(plan: &Plan) -> Result<(), ConfigError> {
         ));
     }
     for strategy in &plan.strategy {
+        if let Err(error) = crate::strategy::check(&strategy.name, &strategy.params) {
+            return wrong(format!("[[strategy]] {error}"));
+        }
         if let Some(foreign) = strategy.symbols.iter().find(|s| !plan.venue.symbols.contains(s)) {
             return wrong(format!("strategy {}: symbol {foreign:?} is not in venue.symbols", strategy.name));
         }

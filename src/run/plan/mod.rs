@@ -9,7 +9,7 @@ mod sections;
 
 use std::path::PathBuf;
 
-pub use files::{ConfigError, load};
+pub use files::{ConfigError, from_texts, load};
 pub use sections::{
     FeedSection, GatewaySection, Idle, JournalSection, KillSection, Layout, Mode, PaperSection,
     PlacementSection, Plan, Signing, StrategySection, VenueSection,
