@@ -26,6 +26,10 @@ pub(super) fn read_symbol(
             .ok_or_else(|| fields.wrong(field, "up to 23 printable ASCII characters"))
     };
     let full = |()| fields.wrong("symbol", "a table with room for it: too many instruments or assets");
+    // Two sets of rules for one name: which of them would bind?
+    if info.table.find(fields.str("symbol")?.as_bytes()).is_some() {
+        return Err(fields.wrong("symbol", "a symbol that is listed once"));
+    }
     let base = info.table.intern_asset(ascii("baseAsset")?).ok_or(()).map_err(full)?;
     let quote = info.table.intern_asset(ascii("quoteAsset")?).ok_or(()).map_err(full)?;
     let status = fields.str("status")?;
