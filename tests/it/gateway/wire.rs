@@ -32,7 +32,8 @@ fn hmac() -> Credentials {
 
 /// The key of RFC 8410's example.
 fn ed25519() -> Credentials {
-    let pem = "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEINTuctv5E1hK1bbY8fdp+K06/nwoy/HU++CXqI9EdVhC\n-----END PRIVATE KEY-----\n";
+    let key = "MC4CAQAwBQYDK2VwBCIEINTuctv5E1hK1bbY8fdp+K06/nwoy/HU++CXqI9EdVhC";
+    let pem = &format!("-----BEGIN PRIVATE KEY-----\n{key}\n-----END PRIVATE KEY-----\n");
     Credentials::ed25519(secret("key"), &secret(pem)).unwrap()
 }
 
@@ -131,8 +132,11 @@ fn with_hmac_the_session_is_ready_at_once_and_answers_become_facts() {
     rig.step(MS);
     assert!(rig.is_told(DoorEvent::AccountRead));
     assert!(rig.is_told(DoorEvent::OpenOrders { count: 1 }));
-    let open = |e: &DoorEvent| matches!(e, DoorEvent::Body(Body::Order(u)) if u.client == ClientOrderId::new(4, 9) && u.snapshot && u.state == OrderState::Acknowledged);
-    assert!(rig.events.iter().any(open));
+    let open = rig.events.iter().find_map(|event| match event {
+        DoorEvent::Body(Body::Order(u)) => Some((u.client, u.snapshot, u.state)),
+        _ => None,
+    });
+    assert_eq!(open, Some((ClientOrderId::new(4, 9), true, OrderState::Acknowledged)));
     assert_eq!(rig.replies(), [(ReplyKind::Accepted, Reason::None)]);
     let usage = |e: &DoorEvent| matches!(e, DoorEvent::Usage(u) if u.kind == LimitKind::Orders && u.used == 3 && u.limit == 50);
     assert!(rig.events.iter().any(usage));
