@@ -63,7 +63,7 @@ pub const ORDER_TEXT_BYTES_MAX: usize = 2_048;
 pub const CONTROL_LINE_BYTES_MAX: usize = 4_096;
 /// Clients of a control socket at once.
 pub const CONTROL_CLIENTS_MAX: usize = 8;
-/// Working threads' heartbeat words on the kill page.
+/// Working threads whose heartbeats the control thread watches.
 pub const HEARTBEATS_MAX: usize = 16;
 /// Longest configuration file.
 pub const CONFIG_BYTES_MAX: usize = 1 << 20;

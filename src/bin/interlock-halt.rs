@@ -21,6 +21,8 @@ use interlock::venue::binance::rest::{self, API_KEY_HEADER, SignedRequest};
 
 const TIMEOUTS: RestTimeouts =
     RestTimeouts { connect: Duration::from_secs(2), total: Duration::from_secs(5) };
+/// How long page and marker may keep the venue waiting.
+const DISK: Duration = Duration::from_secs(2);
 /// `-1021`: the request's time is outside the venue's window.
 const CODE_TIMESTAMP: i32 = -1021;
 /// `-2011`: nothing to cancel.
@@ -79,7 +81,7 @@ fn main() -> ExitCode {
     };
     let clock = Clock::system();
     let mut out = std::io::stdout();
-    let tripped = halt::trip(&paths, &halt, &clock, &mut out);
+    let tripped = halt::trip_within(DISK, &paths, &halt, &clock, &mut out);
     let silent = match VenueDesk::open(&args, &paths, &clock) {
         Ok(mut desk) => halt::cancel_until_silent(&mut desk, &halt, &clock, &mut out),
         Err(error) => {

@@ -337,19 +337,11 @@ fn trip_page(
     let now = clock.now();
     let page = KillPage::open(&paths.kill_page());
     let tripped = page.as_ref().map(|page| page.trip_once(HaltLevel::CancelAll, Reason::Operator, now.ns));
-    let mut note = Marker::new(Reason::Operator, &args.reason, &args.by, "client");
-    HaltLevel::CancelAll.name().clone_into(&mut note.level);
-    note.at = rfc3339(now.ns);
-    let marked = marker::write(paths, &note);
-    if let Err(error) = &marked {
-        console
-            .say(&format!("interlock: {}: the marker can't be written: {error}", paths.marker().display()));
-    }
     let (page, trip) = match (page.as_ref(), tripped) {
         (Ok(page), Ok(trip)) => (page, trip),
         (Err(error), _) | (_, Err(error)) => {
             console.say(&format!("interlock: {}: {error}", paths.kill_page().display()));
-            if marked.is_ok() {
+            if mark(paths, args, now.ns, console) {
                 console
                     .say("the marker is written: no engine arms itself here until `interlock kill recover`");
             }
@@ -362,6 +354,7 @@ fn trip_page(
     let open_orders = page.open_orders();
     let result = json!({ "tripped_ns": now.ns, "raised": trip.raised, "open_orders": open_orders });
     show_stage(&stage("tripped", result), console);
+    mark(paths, args, now.ns, console);
     if args.flatten {
         console.say("interlock: --flatten needs the control thread and was not done");
     }
@@ -380,6 +373,21 @@ fn trip_page(
     let result = json!({ "silent_ns": silent_ns, "open_orders": 0, "elapsed_us": elapsed_us });
     show_stage(&stage("silent", result), console);
     exit::DONE
+}
+
+/// Writes the marker of a trip from here; `true` if it is there.
+fn mark(paths: &Paths, args: &TripArgs, at_ns: i64, console: &mut Console<'_>) -> bool {
+    let mut note = Marker::new(Reason::Operator, &args.reason, &args.by, "client");
+    HaltLevel::CancelAll.name().clone_into(&mut note.level);
+    note.at = rfc3339(at_ns);
+    match marker::write(paths, &note) {
+        Ok(()) => true,
+        Err(error) => {
+            let path = paths.marker();
+            console.say(&format!("interlock: {}: the marker can't be written: {error}", path.display()));
+            false
+        }
+    }
 }
 
 /// `interlock kill recover`. Exit 0 only when armed; 3 when refused.

@@ -8,11 +8,13 @@
 //! How the venue is asked is behind [`Desk`]; the binary has the one over REST.
 
 use std::io::Write;
+use std::sync::mpsc::sync_channel;
 use std::time::Duration;
 
 use super::events::rfc3339;
 use super::marker::{self, Marker};
 use super::paths::Paths;
+use crate::agent::runner::start_cold;
 use crate::agent::{Clock, clock};
 use crate::shared::{HaltLevel, KillPage};
 use crate::types::Reason;
@@ -116,6 +118,32 @@ pub fn trip(paths: &Paths, halt: &Halt, clock: &Clock, out: &mut dyn Write) -> b
         Err(error) => steps.say(&format!("marker not written: {}: {error}", paths.marker().display())),
     }
     tripped
+}
+
+/// [`trip`], but waits for the disk no longer than this: a file system that hangs may not keep the venue waiting. Goes on trying
+/// behind the caller's back.
+pub fn trip_within(limit: Duration, paths: &Paths, halt: &Halt, clock: &Clock, out: &mut dyn Write) -> bool {
+    let (tell, told) = sync_channel(1);
+    let (paths_there, halt_there, clock_there) = (paths.clone(), halt.clone(), clock.clone());
+    let started = start_cold("trip", move || {
+        let mut steps = Vec::new();
+        let tripped = trip(&paths_there, &halt_there, &clock_there, &mut steps);
+        // Nobody listens any more if it took too long.
+        let _told = tell.send((tripped, steps));
+    });
+    if started.is_err() {
+        return trip(paths, halt, clock, out);
+    }
+    if let Ok((tripped, steps)) = told.recv_timeout(limit) {
+        let _piped = out.write_all(&steps).and_then(|()| out.flush());
+        return tripped;
+    }
+    let text = format!(
+        "PAGE OR MARKER NOT DONE: no answer from the disk under {} in {limit:?}",
+        paths.data.display()
+    );
+    Steps { clock, out }.say(&format!("{text}; going on to the venue"));
+    false
 }
 
 /// Cancels until the venue says twice in a row that nothing is open. `true` only then.

@@ -10,6 +10,10 @@
 //!   the engine healthy; if it hangs, the lease runs out and risk and gateway go risk-off alone.
 //! - Cancels, closes and reconcile never ask this page.
 //!
+//! What spinning threads write all the time (heartbeats, the count of open orders) is not on the page but in ordinary memory of
+//! the engine: a store to a mapped file faults after each writeback and may then wait for the file system, and a hung disk
+//! would hang the stage. The control thread copies what outsiders want to see ([`KillPage::mirror`]).
+//!
 //! How the words are coded and may change is in `halt.rs`.
 #![expect(unsafe_code, reason = "maps a file and views it as atomics; each block argues why that is sound")]
 
@@ -26,8 +30,7 @@ use crate::limits::HEARTBEATS_MAX;
 use crate::types::{Now, Reason};
 
 /// Words of the page. All are little-endian 64-bit words written by atomics. What the hot path reads is on the first
-/// cache line and is written rarely; what the gateway counts is on the second; every heartbeat has a line of its own, so
-/// that spinning threads don't pass a line to and fro.
+/// cache line and is written rarely; the rest is on the second.
 mod word {
     pub(super) const MAGIC: usize = 0;
     pub(super) const VERSION: usize = 1;
@@ -41,25 +44,20 @@ mod word {
     pub(super) const PID: usize = 6;
     /// Last halt epoch that the gateway acted on.
     pub(super) const SEEN_EPOCH: usize = 8;
-    /// Orders that may be open, as the gateway counts them.
+    /// Orders that may be open, as the gateway counted them when the control thread last looked.
     pub(super) const OPEN_ORDERS: usize = 9;
     /// Halt epoch for which the venue said that nothing is open (sealed), and when.
     pub(super) const SILENT_EPOCH: usize = 10;
     pub(super) const SILENT_NS: usize = 11;
     /// Halt epoch within which our record was found to agree with the venue's (sealed).
     pub(super) const RECONCILED_EPOCH: usize = 12;
-    pub(super) const HEARTBEATS: usize = 64;
-    /// Words from one heartbeat to the next: a cache line.
-    pub(super) const HEARTBEAT_STRIDE: usize = 8;
 }
 
 const MAGIC: u64 = u64::from_le_bytes(*b"ILKPAGE1");
-const VERSION: u64 = 2;
+const VERSION: u64 = 3;
 /// Size of the page file.
 pub const PAGE_BYTES: usize = 4096;
 const WORDS: usize = PAGE_BYTES / 8;
-
-const _: () = assert!(word::HEARTBEATS + HEARTBEATS_MAX * word::HEARTBEAT_STRIDE <= WORDS);
 
 /// Why a page can't be trusted any more. Each is tripped; the difference is for the operator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -75,6 +73,18 @@ pub enum PageFault {
     Replaced,
 }
 
+/// A word on a cache line of its own, so that spinning threads don't pass a line to and fro.
+#[derive(Debug, Default)]
+#[repr(align(64))]
+struct OwnLine(AtomicU64);
+
+/// What the engine's own threads write all the time.
+#[derive(Debug, Default)]
+struct Pulse {
+    heartbeats: [OwnLine; HEARTBEATS_MAX],
+    open_orders: OwnLine,
+}
+
 /// The mapped page. Shared by reference between threads, and by the file between processes.
 #[derive(Debug)]
 pub struct KillPage {
@@ -87,6 +97,9 @@ pub struct KillPage {
     path: PathBuf,
     /// The trip that was in force when this boot took the page over.
     inherited: Option<Reason>,
+    pulse: Box<Pulse>,
+    /// Whether this process made the page for its boot: the engine.
+    is_engine: bool,
 }
 
 impl KillPage {
@@ -110,6 +123,7 @@ impl KillPage {
         file.sync_all()?;
         let mut page = Self::map(file, path, boot_id)?;
         page.inherited = inherited;
+        page.is_engine = true;
         // Identity last: whoever reads half of this sees a foreign or a tripped page.
         page.store(word::STATE, halt::state(1, Reason::Boot, HaltLevel::RiskOff));
         page.store(word::TRIPPED_NS, now.ns.unsigned_abs());
@@ -141,8 +155,19 @@ impl KillPage {
 
     fn map(file: File, path: &Path, boot_id: u64) -> io::Result<Self> {
         let map = memmap2::MmapOptions::new().len(PAGE_BYTES).map_raw(&file)?;
+        // Best effort: a page that stays in memory is read without a fault.
+        let _locked = map.lock();
         let guard = sigbus::Guard::new(map.as_ptr() as usize)?;
-        Ok(Self { _guard: guard, map, boot_id, file, path: path.to_path_buf(), inherited: None })
+        Ok(Self {
+            _guard: guard,
+            map,
+            boot_id,
+            file,
+            path: path.to_path_buf(),
+            inherited: None,
+            pulse: Box::default(),
+            is_engine: false,
+        })
     }
 
     #[inline]
@@ -224,11 +249,18 @@ impl KillPage {
     }
     /// Gateway: how many orders may be open.
     pub fn set_open_orders(&self, orders: u64) {
-        self.store(word::OPEN_ORDERS, orders);
+        self.pulse.open_orders.0.write(orders);
     }
-    /// Orders that may be open, as the gateway last counted.
+    /// Orders that may be open, as the gateway last counted; seen from outside, a moment old.
     pub fn open_orders(&self) -> u64 {
-        self.load(word::OPEN_ORDERS)
+        if self.is_engine { self.pulse.open_orders.0.read() } else { self.load(word::OPEN_ORDERS) }
+    }
+    /// Control thread: copies to the page what outsiders want to see of the engine's pulse.
+    pub fn mirror(&self) {
+        let open_orders = self.open_orders();
+        if self.load(word::OPEN_ORDERS) != open_orders {
+            self.store(word::OPEN_ORDERS, open_orders);
+        }
     }
     /// Last halt epoch that the gateway acted on.
     pub fn seen(&self) -> u64 {
@@ -254,20 +286,18 @@ impl KillPage {
         halt::unseal(self.load(word::RECONCILED_EPOCH)).unwrap_or(0)
     }
 
-    /// A thread's sign of life.
+    /// A thread's sign of life. In the engine only.
     #[inline]
     pub fn heartbeat(&self, thread: usize, now: Now) {
-        if thread < HEARTBEATS_MAX {
+        if let Some(beat) = self.pulse.heartbeats.get(thread) {
             // Relaxed: the value stands for itself.
-            self.words()[heartbeat_word(thread)].store(now.mono_ns.unsigned_abs(), Ordering::Relaxed);
+            beat.0.store(now.mono_ns.unsigned_abs(), Ordering::Relaxed);
         }
     }
     /// A thread's last sign of life, monotonic nanoseconds; 0 for none.
     pub fn last_heartbeat(&self, thread: usize) -> i64 {
-        if thread >= HEARTBEATS_MAX {
-            return 0;
-        }
-        i64::try_from(self.load(heartbeat_word(thread))).unwrap_or(0)
+        let beat = self.pulse.heartbeats.get(thread).map_or(0, |beat| beat.0.load(Ordering::Relaxed)); // as above
+        i64::try_from(beat).unwrap_or(0)
     }
 
     /// The cause of the trip that was in force when [`KillPage::create`] took the page over from an earlier boot: `None` if it
@@ -328,8 +358,4 @@ fn inherited(file: &File) -> Option<Reason> {
         Some(level) if level < HaltLevel::RiskOff => None,
         Some(_) => Some(halt::reason_of(state)).filter(|&reason| reason != Reason::Boot),
     }
-}
-
-const fn heartbeat_word(thread: usize) -> usize {
-    word::HEARTBEATS + thread * word::HEARTBEAT_STRIDE
 }

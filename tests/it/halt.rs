@@ -356,3 +356,20 @@ fn k9_a_page_that_cannot_be_tripped_is_no_success() {
     assert!(!tripped && text.contains("PAGE NOT TRIPPED"), "{text}");
     assert!(Path::new(&paths.marker()).exists());
 }
+
+/// K3: a file system that hangs (here: a write that waits for a reader) holds page and marker up, and not the venue.
+#[test]
+fn k3_a_hung_disk_does_not_keep_the_venue_waiting() {
+    let dir = tempfile::tempdir().unwrap();
+    let paths = Paths::new(dir.path(), None);
+    let beside = dir.path().join(format!("killed.{}.new", std::process::id()));
+    assert!(Command::new("mkfifo").arg(&beside).status().unwrap().success());
+    let clock = Clock::system();
+    let mut out = Vec::new();
+    let limit = Duration::from_millis(200);
+    assert!(!halt::trip_within(limit, &paths, &Halt::default(), &clock, &mut out));
+    let text = String::from_utf8(out).unwrap();
+    assert!(text.contains("no answer from the disk") && text.contains("going on to the venue"), "{text}");
+    // Lets the writer go.
+    drop(fs::File::open(&beside).unwrap());
+}

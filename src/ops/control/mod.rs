@@ -471,6 +471,7 @@ impl Agent for Control {
 
     fn poll(&mut self, now: Now) -> usize {
         self.began_ns.get_or_insert(now.mono_ns);
+        self.parts.page.mirror();
         let mut work = self.serve(now);
         work += self.stand_guard(now);
         work += self.notice(now);
