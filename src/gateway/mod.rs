@@ -6,6 +6,7 @@
 
 pub mod ask;
 pub mod budget;
+pub mod compare;
 pub mod config;
 mod desk;
 pub mod door;
@@ -16,6 +17,7 @@ pub mod upkeep;
 mod wire_door;
 
 pub use budget::{Budgets, Cost, Limit, LimitKind, Usage};
+pub use compare::{Comparer, Difference};
 pub use config::GatewayConfig;
 pub use door::{Door, DoorEvent, Encoded, Request};
 pub use outbox::Outbox;

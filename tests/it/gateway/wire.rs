@@ -2,8 +2,10 @@
 
 use secrecy::SecretString;
 
-use interlock::event::{Action, Body, Order, OrderSpec, ReplyKind};
-use interlock::gateway::{Door, DoorEvent, GatewayConfig, LimitKind, Request, WireDoor, channel_config};
+use interlock::event::{Action, Body, Order, OrderSpec, ReplyKind, Sent, SentKind};
+use interlock::gateway::{
+    Comparer, Difference, Door, DoorEvent, GatewayConfig, LimitKind, Request, WireDoor, channel_config,
+};
 use interlock::types::{
     ClientOrderId, InstrumentId, Now, OrderState, OrderType, Reason, Side, StrategyId, TimeInForce,
 };
@@ -270,4 +272,29 @@ fn own_cancels_of_one_order_have_names_of_their_own() {
     let (second, id) = rig.send(&mut peer, &cancel);
     assert_ne!(id_of(&first), id);
     assert!(second.contains(r#""origClientOrderId":"IL0000050000000001""#), "{second}");
+}
+
+#[test]
+fn r_evd_2_a_recorded_request_is_made_again_without_its_key() {
+    let mut rig = DoorRig::new(hmac());
+    rig.open();
+    let made = rig.door.encode(&order(1), START_NS).unwrap();
+    let sent = Sent {
+        client: ClientOrderId::new(5, 1),
+        kind: made.kind,
+        instrument: InstrumentId(0),
+        timestamp_ms: made.timestamp_ms,
+        text_len: made.text_len,
+        text_crc: made.text_crc,
+        at_ns: START_NS,
+    };
+    let other = Credentials::hmac(secret("some-other-key"), &secret("unknown")).unwrap();
+    let session = OrderSession::for_replay(&table(&["BTC-USDT"]), other, OrderConfig::default());
+    let mut comparer = Comparer::new(session);
+    assert_eq!(comparer.compare(&order(1), &sent), Ok(()));
+    assert!(matches!(comparer.compare(&order(2), &sent), Err(Difference::Text { .. })));
+    let later = Sent { timestamp_ms: sent.timestamp_ms + 1, ..sent };
+    assert!(matches!(comparer.compare(&order(1), &later), Err(Difference::Text { .. })));
+    let cancel = Sent { kind: SentKind::Cancel, ..sent };
+    assert_eq!(comparer.compare(&order(1), &cancel), Err(Difference::Kind));
 }
