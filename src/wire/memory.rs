@@ -3,6 +3,9 @@
 
 use std::collections::VecDeque;
 
+use ringbuf::traits::{Consumer as _, Observer as _, Producer as _, Split as _};
+use ringbuf::{HeapCons, HeapProd, HeapRb};
+
 use super::link::{Connector, Link, LinkState};
 use crate::limits;
 use crate::types::Reason;
@@ -21,8 +24,8 @@ pub struct MemoryLink {
 }
 
 struct Ends {
-    outgoing: rtrb::Producer<u8>,
-    incoming: rtrb::Consumer<u8>,
+    outgoing: HeapProd<u8>,
+    incoming: HeapCons<u8>,
 }
 
 impl core::fmt::Debug for MemoryLink {
@@ -37,13 +40,14 @@ impl core::fmt::Debug for MemoryLink {
 
 /// Two joined ends. Each direction holds `bytes_max` bytes on the way, as socket buffers would.
 pub fn pair(bytes_max: usize) -> (MemoryLink, MemoryLink) {
-    let (a_out, b_in) = rtrb::RingBuffer::new(bytes_max);
-    let (b_out, a_in) = rtrb::RingBuffer::new(bytes_max);
+    // ringbuf rather than rtrb: it moves slices of a byte stream in one call each way.
+    let (a_out, b_in) = HeapRb::new(bytes_max).split();
+    let (b_out, a_in) = HeapRb::new(bytes_max).split();
     (MemoryLink::new(a_out, a_in), MemoryLink::new(b_out, b_in))
 }
 
 impl MemoryLink {
-    fn new(outgoing: rtrb::Producer<u8>, incoming: rtrb::Consumer<u8>) -> Self {
+    fn new(outgoing: HeapProd<u8>, incoming: HeapCons<u8>) -> Self {
         Self {
             ends: Some(Ends { outgoing, incoming }),
             reason: Reason::Closed,
@@ -80,7 +84,7 @@ impl MemoryLink {
     fn flush(&mut self) {
         let Some(ends) = &mut self.ends else { return };
         while let Some(&byte) = self.pending.front() {
-            if ends.outgoing.push(byte).is_err() {
+            if ends.outgoing.try_push(byte).is_err() {
                 return;
             }
             self.pending.pop_front();
@@ -107,8 +111,8 @@ impl Link for MemoryLink {
         let room = self.read_room().min(into.len());
         let Some(ends) = &mut self.ends else { return Err(self.reason) };
         // Asked before the bytes are counted: what the peer wrote before it closed is then seen.
-        let is_peer_gone = ends.incoming.is_abandoned();
-        let count = ends.incoming.slots().min(room);
+        let is_peer_gone = !ends.incoming.write_is_held();
+        let count = ends.incoming.pop_slice(&mut into[..room]);
         if count == 0 {
             if is_peer_gone && ends.incoming.is_empty() && !into.is_empty() {
                 self.ends = None;
@@ -116,11 +120,6 @@ impl Link for MemoryLink {
             }
             return Ok(0);
         }
-        let Ok(chunk) = ends.incoming.read_chunk(count) else { return Ok(0) };
-        let (first, second) = chunk.as_slices();
-        into[..first.len()].copy_from_slice(first);
-        into[first.len()..count].copy_from_slice(second);
-        chunk.commit_all();
         self.read_offset += count as u64;
         Ok(count)
     }
@@ -128,21 +127,16 @@ impl Link for MemoryLink {
     fn write(&mut self, bytes: &[u8]) -> Result<(), Reason> {
         self.flush();
         let Some(ends) = &mut self.ends else { return Err(self.reason) };
-        if ends.outgoing.is_abandoned() {
+        if !ends.outgoing.read_is_held() {
             self.ends = None;
             return Err(self.reason);
         }
-        let count = if self.pending.is_empty() { bytes.len().min(ends.outgoing.slots()) } else { 0 };
+        let count = if self.pending.is_empty() { bytes.len().min(ends.outgoing.vacant_len()) } else { 0 };
         if self.pending.len() + bytes.len() - count > limits::LINK_PENDING_BYTES_MAX {
             return Err(Reason::LineFull);
         }
-        if let Ok(mut chunk) = ends.outgoing.write_chunk(count) {
-            let (first, second) = chunk.as_mut_slices();
-            let (now_first, now_second) = bytes[..count].split_at(first.len());
-            first.copy_from_slice(now_first);
-            second.copy_from_slice(now_second);
-            chunk.commit_all();
-        }
+        let pushed = ends.outgoing.push_slice(&bytes[..count]);
+        debug_assert_eq!(pushed, count, "room was seen before");
         self.pending.extend(&bytes[count..]);
         Ok(())
     }
