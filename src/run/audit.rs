@@ -1,6 +1,6 @@
-//! What is known to hold in a recording, checked while it plays: trades without a gap, the book equal to the best bid and ask that
-//! the venue sent apart, and candles for comparison with the venue's own. Sits on the journal's thread and sees the
-//! facts as the stages saw them.
+//! What is known to hold in a recording, checked while it plays: trades without a gap, the book equal to the best bid and
+//! ask that the venue sent apart, and candles for comparison with the venue's own. Sits on the journal's thread and sees
+//! the facts as the stages saw them.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;

@@ -1,6 +1,6 @@
-//! Signed checkpoints of a running journal, on a timer and at the end: how long the journal was, and its head's hash. A chain can't
-//! show by itself that its tail was cut; a checkpoint that was copied off the host can (P8). The notes are appended to one
-//! file, the newest last, for whatever carries them away.
+//! Signed checkpoints of a running journal, on a timer and at the end: how long the journal was, and its head's hash. A
+//! chain can't show by itself that its tail was cut; a checkpoint that was copied off the host can (P8). The notes are
+//! appended to one file, the newest last, for whatever carries them away.
 
 use std::fs::OpenOptions;
 use std::io::Write as _;
