@@ -10,7 +10,8 @@ use interlock::wire::json::{PADDING, Padded};
 use interlock::wire::text::TextBuf;
 use secrecy::SecretString;
 
-use crate::{allocations, messages};
+use crate::allocations;
+use crate::messages;
 
 const ROUNDS: u64 = 1_000;
 const NOW: Now = Now { ns: 1_700_000_000_000_000_000, mono_ns: 0 };
