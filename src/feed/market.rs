@@ -145,7 +145,8 @@ impl<C: Connector> MarketSide<C> {
                     self.heard(&event, now, outlet)?;
                 }
                 ChannelEvent::Idle => {
-                    if reads == READS_PER_POLL_MAX {
+                    // What was read goes down the line before the next system call.
+                    if reads == READS_PER_POLL_MAX || read.messages > 0 {
                         break;
                     }
                     let bytes = self.channel.read(now.mono_ns)?;

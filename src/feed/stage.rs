@@ -17,6 +17,8 @@ use crate::wire::link::Connector;
 
 /// Commands taken in one poll.
 const COMMANDS_PER_POLL_MAX: usize = 4;
+/// Polls in a row for which busy market data may put off the account link's read, a system call in the way of a quote.
+const ACCOUNT_PUT_OFF_MAX: u32 = 16;
 /// How often staleness, renewals and snapshot requests are looked after.
 const LOOK_EVERY_NS: i64 = NS_PER_MS;
 /// Share of the line that a piece of a snapshot should find free before it is taken from the worker: the last piece also lets
@@ -59,6 +61,7 @@ pub struct Feed<M: Connector, A: Connector = M> {
     clock: Clock,
     snapshot_room: usize,
     polls_to_account: u32,
+    account_put_off: u32,
     next_look_mono_ns: i64,
     next_timer_mono_ns: i64,
 }
@@ -94,6 +97,7 @@ impl<M: Connector, A: Connector> Feed<M, A> {
             clock,
             snapshot_room,
             polls_to_account: 0,
+            account_put_off: 0,
             next_look_mono_ns: i64::MIN,
             next_timer_mono_ns: i64::MIN,
         }
@@ -170,11 +174,17 @@ impl<M: Connector, A: Connector> Feed<M, A> {
         self.count(result, now)
     }
 
-    fn take_account(&mut self, now: Now) -> usize {
+    /// `is_busy`: the market brought something that has not gone down the line yet.
+    fn take_account(&mut self, now: Now, is_busy: bool) -> usize {
         if self.polls_to_account > 0 {
             self.polls_to_account -= 1;
             return 0;
         }
+        if is_busy && self.account_put_off < ACCOUNT_PUT_OFF_MAX {
+            self.account_put_off += 1;
+            return 0;
+        }
+        self.account_put_off = 0;
         self.polls_to_account = self.config.account_read_every.saturating_sub(1);
         let Some(account) = &mut self.account else { return 0 };
         let result = account.poll(now, &mut self.outlet);
@@ -220,8 +230,8 @@ impl<M: Connector, A: Connector> Agent for Feed<M, A> {
         self.outlet.begin(now);
         let mut work = self.take_private();
         work += self.take_rest(now);
-        work += self.take_market(now);
-        work += self.take_account(now);
+        let market = self.take_market(now);
+        work += market + self.take_account(now, market > 0);
         self.look_after(now);
         work
     }

@@ -46,32 +46,72 @@ pub(super) struct Likeness {
     pub(super) qty: Qty,
 }
 
-/// The orders approved last.
+/// The orders approved last, found by what they are: an order looks only at those of its own bucket, newest first, so that the
+/// check costs the same however many were approved within the window.
 #[derive(Clone, Debug)]
 pub(super) struct Recent {
-    orders: Box<[(Likeness, i64)]>,
-    /// How many were ever entered.
+    orders: Box<[Entry]>,
+    /// Of each bucket the number of its newest order; 0 = none.
+    newest: Box<[u64]>,
+    /// How many were ever entered: the number of the newest.
     entered: u64,
 }
 
+#[derive(Clone, Copy, Debug, Default)]
+struct Entry {
+    likeness: Likeness,
+    at_ns: i64,
+    /// Number of the order before it in its bucket; 0 = none.
+    older: u64,
+}
+
+/// Four for each order: two of different likeness seldom meet.
+const BUCKETS: usize = 4 * DUPLICATES_REMEMBERED;
+
 impl Recent {
     pub(super) fn new() -> Self {
-        Self { orders: vec![(Likeness::default(), 0); DUPLICATES_REMEMBERED].into_boxed_slice(), entered: 0 }
+        Self {
+            orders: vec![Entry::default(); DUPLICATES_REMEMBERED].into_boxed_slice(),
+            newest: vec![0; BUCKETS].into_boxed_slice(),
+            entered: 0,
+        }
     }
-    fn slot(&self, number: u64) -> usize {
-        usize::try_from(number % self.orders.len() as u64).unwrap_or(0)
+    fn slot(number: u64) -> usize {
+        usize::try_from(number % DUPLICATES_REMEMBERED as u64).unwrap_or(0)
     }
     pub(super) fn enter(&mut self, likeness: Likeness, now_ns: i64) {
-        let at = self.slot(self.entered);
-        self.orders[at] = (likeness, now_ns);
         self.entered += 1;
+        let older = core::mem::replace(&mut self.newest[likeness.bucket()], self.entered);
+        self.orders[Self::slot(self.entered)] = Entry { likeness, at_ns: now_ns, older };
     }
-    /// Whether the same was approved less than `window_ns` ago, newest first.
+    /// Whether the same was approved less than `window_ns` ago.
     pub(super) fn has(&self, likeness: &Likeness, now_ns: i64, window_ns: i64) -> bool {
-        let kept = self.entered.min(self.orders.len() as u64);
-        (1..=kept)
-            .map(|back| &self.orders[self.slot(self.entered - back)])
-            .take_while(|(_, at_ns)| now_ns.saturating_sub(*at_ns) < window_ns)
-            .any(|(there, _)| there == likeness)
+        let mut number = self.newest[likeness.bucket()];
+        // Ends: numbers fall from turn to turn. One that was overwritten since ends the chain, as all before it were too.
+        while number != 0 && self.entered - number < DUPLICATES_REMEMBERED as u64 {
+            let entry = &self.orders[Self::slot(number)];
+            if now_ns.saturating_sub(entry.at_ns) >= window_ns {
+                return false;
+            }
+            if entry.likeness == *likeness {
+                return true;
+            }
+            number = entry.older;
+        }
+        false
     }
 }
+
+impl Likeness {
+    fn bucket(&self) -> usize {
+        // An odd number near 2^64 / phi moves low bits up; the top ones choose.
+        const SPREAD: u64 = 0x9E37_79B9_7F4A_7C15;
+        let mixed = self.price.units().cast_unsigned().wrapping_mul(SPREAD)
+            ^ self.qty.units().cast_unsigned()
+            ^ (u64::from(self.instrument.0) << 1 | self.side as u64) << 40;
+        let top = mixed.wrapping_mul(SPREAD) >> (64 - BUCKETS.trailing_zeros());
+        usize::try_from(top).unwrap_or(0)
+    }
+}
+
+const _: () = assert!(BUCKETS.is_power_of_two(), "a bucket is chosen by the top bits");

@@ -15,7 +15,7 @@ use interlock::journal::writer::Parts as WriterParts;
 use interlock::journal::{RealDisk, SessionHeader, Writer, WriterConfig};
 use interlock::net::{Endpoint, TcpConnector, TcpTimeouts, TlsRoots, client_config};
 use interlock::run::line::{Ends, Shared};
-use interlock::shared::HaltLevel;
+use interlock::shared::{Counter, HaltLevel};
 
 use crate::messages::{self, Random};
 use crate::side::Ws;
@@ -122,6 +122,13 @@ impl Engine {
 
     /// Answers what was asked and ends each order; how many there were.
     fn answer(&mut self) -> usize {
+        let made_anew = |counter| self.shared.counters.get(counter);
+        let (feed, gateway) = (made_anew(Counter::FeedReconnects), made_anew(Counter::GatewayReconnects));
+        assert!(
+            feed <= 1 && gateway <= 1,
+            "a session was lost: {feed} market, {gateway} order connections; {}",
+            stand::complaint(&self.shared)
+        );
         while let Some(text) = self.account.try_text() {
             self.account.send(&venue::answer(&text, 0));
         }

@@ -50,7 +50,7 @@ fn main() {
         let gap = (gap_ns as f64 / ns_per_tick()) as u64;
         let n = if gap > 0 { n / 2 } else { n };
         let mut wire = Bench::new(&format!("tick to trade, {label}"));
-        let mut compute = Bench::new(&format!("inside the trader, bytes read to bytes handed over, {label}"));
+        let mut compute = Bench::new(&format!("inside the trader, bytes read to the send (Interlock: to the request signed), {label}"));
         for _ in 0..rounds {
             let near = c2c_rtt();
             wire.c2c.push(near);
@@ -292,7 +292,7 @@ fn interlock(
         }
     }
     assert!(times.len() * 100 > n * 95, "only {} of {n} ticks were answered by an order", times.len());
-    let inside = engine.traces.iter().skip(warm_up).map(|t| t.written - t.read).collect();
+    let inside = engine.traces.iter().skip(warm_up).map(|t| t.encoded - t.read).collect();
     let _ = engine.clock();
     (times, inside)
 }
