@@ -19,7 +19,9 @@ use crate::event::{
     Trade,
 };
 use crate::limits::{BOOK_LEVELS_MAX, INTENTS_PER_FACT_MAX, STRATEGIES_MAX};
+use crate::strategy::context::has_passed;
 use crate::strategy::{Context, ContextParts, OrderNews, Own, Strategy, Wish, Wishes};
+use crate::types::time::NS_PER_MS;
 use crate::types::{
     Book, ClientOrderId, Instrument, InstrumentId, InstrumentTable, OrderState, Position, Reason, StrategyId,
 };
@@ -75,6 +77,8 @@ impl core::fmt::Display for SignalError {
 
 impl std::error::Error for SignalError {}
 
+/// How long a strategy's orders are not heard after one of them was refused, by whomever.
+const REFUSAL_PAUSE_NS: i64 = 100 * NS_PER_MS;
 /// Every strategy on every instrument.
 const RUNNERS_MAX: usize = STRATEGIES_MAX * crate::limits::INSTRUMENTS_MAX;
 
@@ -89,6 +93,8 @@ struct Runner {
     position: Position,
     /// Open time of the last bar it was given.
     last_bar_ns: i64,
+    /// When an order of its was last refused; 0 = never.
+    refused_ns: i64,
 }
 
 /// Who asks, and on what.
@@ -344,6 +350,9 @@ impl Signal {
             }
         }
         if let Some(at) = owner.filter(|&at| at < self.runners.len()) {
+            if matches!(change.after, OrderState::NotSent | OrderState::Rejected) {
+                self.runners[at].refused_ns = fact.recv_ns;
+            }
             let news = OrderNews { change: *change, reason };
             self.call(at, fact, sink, |strategy, context| strategy.on_order(context, &news));
         }
@@ -409,17 +418,22 @@ impl Signal {
         let (who, wishes) =
             (Who { runner: at, strategy: runner.id, instrument: runner.instrument }, self.wishes);
         for wish in wishes.all() {
-            if self.hears(who.instrument, wish) {
+            if self.hears(&who, wish, fact.recv_ns) {
                 self.raise(who, wish, fact, sink);
             }
         }
     }
 
-    /// Whether a strategy's wish is heard: nothing while stopping or while the operator is at work, no entry while frozen.
-    fn hears(&self, instrument: InstrumentId, wish: &Wish) -> bool {
-        let market = &self.markets[instrument.index()];
-        let is_entry = !wish.reduce_only && !matches!(wish.action, Action::Cancel { .. });
-        !self.stopping && market.operator.task == Task::None && !(market.frozen && is_entry)
+    /// Whether a strategy's wish is heard: nothing while stopping or while the operator is at work, no entry while frozen, and
+    /// no order right after one of its was refused: refusals come back within microseconds, and a strategy that asks
+    /// again on each would storm.
+    fn hears(&self, who: &Who, wish: &Wish, now_ns: i64) -> bool {
+        let market = &self.markets[who.instrument.index()];
+        let is_cancel = matches!(wish.action, Action::Cancel { .. });
+        let refused_ns = self.runners[who.runner].refused_ns;
+        let paused = !is_cancel && !has_passed(now_ns, refused_ns, REFUSAL_PAUSE_NS);
+        let held_back = market.frozen && !wish.reduce_only && !is_cancel;
+        !self.stopping && market.operator.task == Task::None && !paused && !held_back
     }
 
     /// Raises one intent and keeps what it places. Whether it was taken.
@@ -554,6 +568,7 @@ impl Runner {
             strategy: running.strategy,
             position: Position::default(),
             last_bar_ns: i64::MIN,
+            refused_ns: 0,
         }
     }
 

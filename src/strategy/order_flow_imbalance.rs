@@ -22,12 +22,12 @@ pub(super) const ENTRY: StrategyEntry = StrategyEntry {
 const PARAMS: &[ParamSpec] = &[
     ParamSpec::int("half_life_ms", (1, 600_000), 1_000, "how fast old flow fades"),
     ParamSpec::int(
-        "enter_permille",
+        "enter_centisigma",
         (1, 1_000),
-        300,
-        "enter when the imbalance is this part of all activity",
+        150,
+        "enter at this many hundredths of a standard deviation",
     ),
-    ParamSpec::int("keep_permille", (-1_000, 1_000), 0, "below this a waiting entry is cancelled"),
+    ParamSpec::int("keep_centisigma", (-1_000, 1_000), -50, "below this a waiting entry is cancelled"),
     ParamSpec::int("events_min", (1, 1_000_000), 20, "changes to see before the first entry"),
     ParamSpec::int("spread_max_bp", (1, 1_000), 10, "no entry into a wider spread"),
     ParamSpec::choice(
@@ -46,12 +46,12 @@ const PARAMS: &[ParamSpec] = &[
 ];
 
 fn make(params: &Params, _instrument: &Instrument) -> Result<Box<dyn Strategy>, ParamError> {
-    let (enter, keep) = (params.int("enter_permille")?, params.int("keep_permille")?);
-    params.require(keep <= enter, "keep_permille must not be above enter_permille")?;
+    let (enter, keep) = (params.int("enter_centisigma")?, params.int("keep_centisigma")?);
+    params.require(keep <= enter, "keep_centisigma must not be above enter_centisigma")?;
     Ok(Box::new(OrderFlowImbalance {
         flow: OrderFlow::new(params.ms("half_life_ms")?),
-        enter_permille: enter,
-        keep_permille: keep,
+        enter_centisigma: enter,
+        keep_centisigma: keep,
         events_min: params.int("events_min")?,
         spread_max_bp: params.int("spread_max_bp")?,
         passive: params.choice("entry")? == "passive",
@@ -73,8 +73,8 @@ fn make(params: &Params, _instrument: &Instrument) -> Result<Box<dyn Strategy>, 
 #[derive(Debug)]
 struct OrderFlowImbalance {
     flow: OrderFlow,
-    enter_permille: i64,
-    keep_permille: i64,
+    enter_centisigma: i64,
+    keep_centisigma: i64,
     events_min: i64,
     spread_max_bp: i64,
     passive: bool,
@@ -153,7 +153,7 @@ impl OrderFlowImbalance {
     fn tend(&mut self, context: &mut Context<'_>, order: &Tracked<Own>) {
         let age_from_ns = self.entered_ns;
         if has_passed(context.now_ns, age_from_ns, self.entry_life_ns)
-            || !self.flow.at_least(self.keep_permille)
+            || !self.flow.at_least(self.keep_centisigma)
         {
             context.cancel(order.client);
             return;
@@ -178,7 +178,7 @@ impl OrderFlowImbalance {
         let ready = context.is_idle()
             && has_passed(context.now_ns, self.entered_ns, self.cooldown_ns)
             && i64::from(self.flow.events()) >= self.events_min
-            && self.flow.at_least(self.enter_permille)
+            && self.flow.at_least(self.enter_centisigma)
             && self.is_narrow(quote)
             && leans;
         if ready

@@ -42,6 +42,10 @@ const HALVINGS: [u64; 33] = [
     0x2000_0000_0000_0000,
 ];
 const STEPS: i64 = 32;
+/// Bits that the straight line between two steps does without, so that it stays within 64.
+const COARSE: u32 = 36;
+/// Longest half-life: an hour.
+const HALF_LIFE_MAX_NS: i64 = 3_600 * crate::types::time::NS_PER_S;
 /// From units of `2^-62` to units of `2^-64`.
 const TO_FRACTION: u32 = 2;
 
@@ -53,9 +57,9 @@ pub struct Decay {
 }
 
 impl Decay {
-    /// With a half-life of at least `STEPS` nanoseconds.
+    /// With a half-life of at least `STEPS` nanoseconds and at most an hour.
     pub fn new(half_life_ns: i64) -> Self {
-        Self { half_life_ns: half_life_ns.max(STEPS) }
+        Self { half_life_ns: half_life_ns.clamp(STEPS, HALF_LIFE_MAX_NS) }
     }
     /// What is left after a time: one at zero (and before), nothing after 62 half-lives.
     pub fn factor(&self, elapsed_ns: i64) -> I64F64 {
@@ -66,24 +70,29 @@ impl Decay {
         if halvings >= 62 {
             return I64F64::ZERO;
         }
-        let rest = i128::from(elapsed_ns % self.half_life_ns) * i128::from(STEPS);
-        let half_life = i128::from(self.half_life_ns);
-        let step = usize::try_from(rest / half_life).unwrap_or(0).min(HALVINGS.len() - 2);
-        let (above, below) = (i128::from(HALVINGS[step]), i128::from(HALVINGS[step + 1]));
-        let between = above - (above - below) * (rest % half_life) / half_life;
+        // At most 2^45 and 2^59: half-lives are minutes at most, and steps differ by less than 2^58.
+        let rest = (elapsed_ns % self.half_life_ns) * STEPS;
+        let step = usize::try_from(rest / self.half_life_ns).unwrap_or(0).min(HALVINGS.len() - 2);
+        let (above, below) = (HALVINGS[step], HALVINGS[step + 1]);
+        let part = ((above - below) >> COARSE).cast_signed() * (rest % self.half_life_ns) / self.half_life_ns;
+        let between = i128::from(above) - (i128::from(part) << COARSE);
         I64F64::from_bits((between << TO_FRACTION) >> halvings)
     }
 }
 
+/// Quantities are brought near one by `2^-26`, so that their squares stay in range. Only ratios come out.
+const QTY_FRACTION_BITS: u32 = 64 - 26;
+
 /// The imbalance: what buyers added at the best bid and took at the best ask, minus the same of sellers, faded; and beside
-/// it the faded sum of all changes, which it is measured against.
+/// it the variance that changes of that size would give it if they came from both sides alike, so that the imbalance is
+/// measured in standard deviations, however busy the market is.
 #[derive(Clone, Copy, Debug)]
 pub struct OrderFlow {
     decay: Decay,
     last: Option<(Level, Level)>,
     at_ns: i64,
     imbalance: I64F64,
-    activity: I64F64,
+    variance: I64F64,
     events: u32,
 }
 
@@ -95,7 +104,7 @@ impl OrderFlow {
             last: None,
             at_ns: 0,
             imbalance: I64F64::ZERO,
-            activity: I64F64::ZERO,
+            variance: I64F64::ZERO,
             events: 0,
         }
     }
@@ -107,12 +116,12 @@ impl OrderFlow {
             return;
         };
         let change = bid_change(bid, quote.bid).saturating_sub(ask_change(ask, quote.ask));
-        let change = I64F64::from_num(change);
+        let change = I64F64::from_bits(i128::from(change) << QTY_FRACTION_BITS);
         let kept = self.decay.factor(now_ns.saturating_sub(self.at_ns));
         self.at_ns = now_ns;
         // Saturating: a venue's quantities are far below, and a strategy must not stop the engine.
         self.imbalance = (self.imbalance * kept).saturating_add(change);
-        self.activity = (self.activity * kept).saturating_add(change.saturating_abs());
+        self.variance = (self.variance * kept * kept).saturating_add(change.saturating_mul(change));
         self.events = self.events.saturating_add(1);
     }
 
@@ -126,11 +135,16 @@ impl OrderFlow {
         self.events
     }
 
-    /// Whether the imbalance is at least `permille` thousandths of all activity, towards buying. Compared by multiplying:
-    /// nothing is divided, and no activity is no imbalance.
-    pub fn at_least(&self, permille: i64) -> bool {
-        let activity = self.activity / 1_000;
-        activity > I64F64::ZERO && self.imbalance >= activity.saturating_mul(I64F64::from_num(permille))
+    /// Whether the imbalance is at least this many hundredths of its standard deviation, towards buying. Compared by
+    /// squares and products: nothing is divided and no root is drawn. No activity is no imbalance.
+    pub fn at_least(&self, centisigma: i64) -> bool {
+        if self.variance == I64F64::ZERO {
+            return false;
+        }
+        let square = self.imbalance.saturating_mul(self.imbalance).saturating_mul(I64F64::from_num(10_000));
+        let bound = self.variance.saturating_mul(I64F64::from_num(centisigma * centisigma));
+        let leans = self.imbalance >= I64F64::ZERO;
+        if centisigma >= 0 { leans && square >= bound } else { leans || square <= bound }
     }
 }
 

@@ -15,7 +15,7 @@ use interlock::strategy::context::CANCEL_RETRY_NS;
 use interlock::types::{ClientOrderId, Level, Now, OrderState, Qty, Reason, Side, StrategyId};
 
 use super::scripted::{Script, caused, one, scripted};
-use crate::market::{BTC, ETH, Facts, Placed, price, qty, spec, table};
+use crate::market::{BTC, ETH, Facts, MS, Placed, price, qty, spec, table};
 
 struct Line {
     stage: Stage,
@@ -235,6 +235,27 @@ fn a_refused_replace_leaves_its_target_to_be_asked_again() {
     caused(&mut signal, &fact);
     facts.now_ns += CANCEL_RETRY_NS;
     assert_eq!(caused(&mut signal, &facts.timer()).len(), 1);
+}
+
+#[test]
+fn f20_a_refusal_that_comes_back_at_once_makes_no_storm() {
+    let (mut signal, _) = one(|context| {
+        if context.is_idle() {
+            context.enter(spec(Side::Buy, "100", "0.1"));
+        }
+    });
+    let mut facts = Facts::new();
+    let mut waiting = vec![facts.quote_at(BTC, "100", "101")];
+    let mut raised = 0;
+    for _ in 0..1_000 {
+        facts.now_ns += MS;
+        let fact = waiting.pop().unwrap_or_else(|| facts.timer());
+        for intent in caused(&mut signal, &fact) {
+            raised += 1;
+            waiting.push(facts.reply(ReplyKind::NotSent, intent.client, false));
+        }
+    }
+    assert!((5..=11).contains(&raised), "{raised} in a second");
 }
 
 #[test]

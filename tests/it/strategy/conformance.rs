@@ -162,7 +162,10 @@ fn traded(seed: u64, seconds: i64) -> (Vec<String>, Signal, Risk, Vec<Intent>) {
     let mut lean = [0i64; 2];
     let end_ns = START_NS + seconds * 1_000 * MS;
     while facts.now_ns < end_ns {
+        let mut at_once = 0;
         while let Some(fact) = waiting.pop_front() {
+            at_once += 1;
+            assert!(at_once < 1_000, "seed {seed}: a storm between two ticks");
             echo.see(&fact);
             risk.on_fact(&fact);
             for intent in caused(&mut signal, &fact) {

@@ -103,18 +103,27 @@ fn order_flow_leans_to_who_adds_at_the_best_price() {
     flow.update(&quote("100", "1", "101", "1"), START_NS);
     assert!(!flow.at_least(-1_000));
     flow.update(&quote("100", "2", "101", "1"), START_NS);
-    assert!(flow.at_least(1_000), "one bid was added, nothing else happened");
+    assert!(flow.at_least(100) && !flow.at_least(101), "one change is one standard deviation");
     flow.update(&quote("100", "2", "101", "2"), START_NS);
-    assert!(flow.at_least(0) && !flow.at_least(1), "and one ask");
+    assert!(flow.at_least(0) && !flow.at_least(1), "as much ask as bid");
     flow.update(&quote("100", "2", "100.5", "3"), START_NS);
-    assert!(!flow.at_least(0), "a better ask is all new");
+    assert!(
+        !flow.at_least(0) && flow.at_least(-91) && !flow.at_least(-90),
+        "a better ask is all new: 3 of root 11"
+    );
     flow.update(&quote("100", "2", "102", "1"), START_NS);
     assert!(flow.at_least(0) && !flow.at_least(1), "and gone again");
     flow.update(&quote("99", "9", "102", "1"), START_NS);
     assert!(!flow.at_least(0), "a bid that went away takes all that stood");
     // Old flow fades against new.
     flow.update(&quote("99", "9.5", "102", "1"), START_NS + 60 * S);
-    assert!(flow.at_least(990));
+    assert!(flow.at_least(99));
+    // Four alike in a row are two standard deviations, whatever their size.
+    let mut flow = OrderFlow::new(S);
+    for n in 0..5 {
+        flow.update(&quote("100", &format!("0.000{n}1"), "101", "1"), START_NS);
+    }
+    assert!(flow.at_least(200) && !flow.at_least(201));
     flow.reset();
     assert_eq!(flow.events(), 0);
 }
