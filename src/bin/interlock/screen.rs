@@ -69,7 +69,8 @@ impl Screen {
 
     /// Tells of each connection that goes down or changes why, and of its return.
     fn tell_links(&mut self, status: &Status) {
-        for link in &status.view.links {
+        // A connection that is being made is no news; how it ends is.
+        for link in status.view.links.iter().filter(|l| l.up || l.reason != "CONNECTING") {
             let now = (link.link.clone(), link.up, link.reason.clone());
             let before = self.links.iter_mut().find(|(name, ..)| *name == link.link);
             let was_up = before.as_ref().is_none_or(|(_, up, _)| *up);
