@@ -52,6 +52,9 @@ impl Failure {
 pub(crate) type Outcome = Result<u8, Failure>;
 
 fn main() -> ExitCode {
+    // Keys will be in memory: no core dump holds them, and no other process of the same user may look (R-GATE-9).
+    let _not_critical =
+        rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
     // A closed pipe ends a program quietly, as it does everywhere.
     let cli = Cli::parse();
     let code = match run(cli) {

@@ -1,11 +1,11 @@
 //! The control thread: cold, one for each engine, alone on its thread.
 //!
-//! - It renews the lease, every fifth of its length, and only while it finds the engine well ([`guard`]): page whole, no kill
+//! - It renews the lease, every fifth of its length, and only while it finds the engine well (`guard`): page whole, no kill
 //!   file, stages moving, journal durable, clock steady, market data fresh. If it hangs itself, the lease runs out.
-//! - It serves the control sockets ([`serve`]). A trip takes effect on the page, here, before anything else of the line
+//! - It serves the control sockets (`serve`). A trip takes effect on the page, here, before anything else of the line
 //!   is read.
 //! - It arms, when asked with a cause by someone who may, after a reconcile that balances and with the record durable
-//!   ([`arming`]).
+//!   (`arming`).
 //! - It keeps heartbeat file, event log and latency histograms.
 //!
 //! What it refuses: to lower a level by a timer, to arm over a kill file or over another's trip, to wait for the disk or
