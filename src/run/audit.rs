@@ -10,7 +10,7 @@ use crate::event::{Body, Depth, Quote, Record, Trade};
 use crate::journal::Observer;
 use crate::limits::BOOK_LEVELS_MAX;
 use crate::types::time::NS_PER_MIN;
-use crate::types::{Book, InstrumentId, InstrumentTable, Level, Now, Price, Qty, Side};
+use crate::types::{Book, InstrumentId, InstrumentTable, Now, Price, Qty, Side};
 
 /// Length of the candles: the shortest that the venue's public candle files have for months.
 const CANDLE_NS: i64 = 5 * NS_PER_MIN;
@@ -185,7 +185,7 @@ impl Room {
         }
         let Some(quote) = self.last_quote else { return };
         self.found.compared += 1;
-        let best = |side: Side| self.book.side(side).next().unwrap_or(Level::default());
+        let best = |side: Side| self.book.side(side).next().unwrap_or_default();
         self.found.equal += u64::from((best(Side::Buy), best(Side::Sell)) == (quote.bid, quote.ask));
     }
 

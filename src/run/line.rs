@@ -111,6 +111,7 @@ fn sample_ring() -> (Producer<Sample>, Consumer<Sample>) {
 }
 
 /// Builds the line.
+#[expect(clippy::too_many_lines, reason = "one list: every ring and who holds which end")]
 pub fn build<M, A, D>(parts: Parts<M, A, D>, shared: &Shared) -> Line
 where
     M: Connector + 'static,
