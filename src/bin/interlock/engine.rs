@@ -96,9 +96,9 @@ pub(crate) fn run(common: &Common, args: &RunArgs) -> Outcome {
         (Some(audit), Some(finding))
     };
     let session =
-        start(plan, &access, rest, prepared, ground, (granted, environment.kill_switch, arm), audit)?;
+        start(&plan, &access, rest, prepared, ground, (granted, environment.kill_switch, arm), audit)?;
     if !args.recording.is_empty() {
-        follow_recording(session.shared.clock.clone(), &paths, &access);
+        follow_recording(&session.shared.clock, &paths, &access);
     }
     watch(args, &paths, session, &stop, venue)?;
     if let Some(finding) = finding.and_then(|f| f.recv().ok()) {
@@ -109,7 +109,7 @@ pub(crate) fn run(common: &Common, args: &RunArgs) -> Outcome {
 }
 
 /// The recording begins to play when its first subscriber is there, and its clock to run: the engine's clock follows it.
-fn follow_recording(clock: Clock, paths: &Paths, access: &Access) {
+fn follow_recording(clock: &Clock, paths: &Paths, access: &Access) {
     let market_is_up =
         || read_status(paths).is_ok_and(|s| s.view.links.iter().any(|link| link.link == "market" && link.up));
     for _ in 0..100 {
@@ -118,7 +118,7 @@ fn follow_recording(clock: Clock, paths: &Paths, access: &Access) {
         }
         clock::sleep(Duration::from_millis(50));
     }
-    if let Some(offset) = interlock::run::rest_worker::measure_clock(&prepare::rest_of(access), &clock) {
+    if let Some(offset) = interlock::run::rest_worker::measure_clock(&prepare::rest_of(access), clock) {
         clock.shift_more(offset.offset_ns);
     }
 }
@@ -192,7 +192,7 @@ fn recording(files: &[PathBuf], full_speed: bool) -> Option<RecordingConfig> {
 
 #[expect(clippy::too_many_arguments, reason = "everything that a session is made of, once")]
 fn start(
-    plan: Plan,
+    plan: &Plan,
     access: &Access,
     rest: interlock::net::Rest,
     prepared: Prepared,
@@ -220,11 +220,11 @@ fn start(
     };
     match plan.mode {
         Mode::Demo => {
-            let parts = wiring::venue_parts(&plan, access, brain).map_err(started_nothing)?;
+            let parts = wiring::venue_parts(plan, access, brain).map_err(started_nothing)?;
             session::start(ground, parts, setup).map_err(started_nothing)
         }
         Mode::Paper => {
-            let parts = wiring::paper_parts(&plan, access, brain).map_err(started_nothing)?;
+            let parts = wiring::paper_parts(plan, access, brain).map_err(started_nothing)?;
             session::start(ground, parts, setup).map_err(started_nothing)
         }
     }
@@ -243,7 +243,7 @@ fn watch(
         args.duration.map(|d| began_ns.saturating_add(i64::try_from(d.as_nanos()).unwrap_or(i64::MAX)));
     let clock = session.shared.clock.clone();
     let mut screen = Screen::new(!args.plain && std::io::stdout().is_terminal());
-    screen.banner(&session);
+    Screen::banner(&session);
     let mut last_market_ns = 0;
     loop {
         // Acquire pairs with the handler's release.

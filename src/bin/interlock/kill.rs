@@ -18,7 +18,7 @@ pub(crate) fn run(common: &Common, verb: KillVerb) -> u8 {
             let args = TripArgs { reason, by: triggered_by, flatten, drill };
             with_console(common, |paths, console| client::kill_trip(paths, &args, wait, console))
         }
-        KillVerb::Status => with_console(common, |paths, console| client::kill_status(paths, console)),
+        KillVerb::Status => with_console(common, client::kill_status),
         KillVerb::Recover { cause, by } => {
             let args = RecoverArgs { cause, by };
             with_console(common, |paths, console| client::kill_recover(paths, &args, RECOVER_IN, console))

@@ -86,8 +86,8 @@ fn run(cli: Cli) -> Outcome {
         Verb::Venue(args) => engine::venue(&common, &args),
         Verb::Status { watch } => Ok(status(&common, watch)),
         Verb::Kill(verb) => Ok(kill::run(&common, verb)),
-        Verb::Orders => Ok(with_console(&common, |paths, console| client::orders(paths, console))),
-        Verb::Positions => Ok(with_console(&common, |paths, console| client::positions(paths, console))),
+        Verb::Orders => Ok(with_console(&common, client::orders)),
+        Verb::Positions => Ok(with_console(&common, client::positions)),
         Verb::Journal(verb) => journal::run(&common, verb),
         Verb::Config(verb) => config::run(&common, &verb),
         Verb::Strategies => config::strategies(&common),
@@ -112,7 +112,7 @@ pub(crate) fn with_console(common: &Common, verb: impl FnOnce(&Paths, &mut Conso
 
 fn status(common: &Common, watch: bool) -> u8 {
     loop {
-        let code = with_console(common, |paths, console| client::status(paths, console));
+        let code = with_console(common, client::status);
         if !watch || code != client::exit::DONE {
             return code;
         }

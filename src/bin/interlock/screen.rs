@@ -25,7 +25,7 @@ impl Screen {
     }
 
     /// What is about to run.
-    pub(crate) fn banner(&self, session: &Session) {
+    pub(crate) fn banner(session: &Session) {
         let threads: Vec<String> = session
             .placement
             .threads
