@@ -32,6 +32,15 @@ pub(crate) fn answer(request: &str, number: u64) -> String {
             field(request, "newClientOrderId"),
             TIME_US + number,
         ),
+        // Asked when a list of what is open was made while an order stood: by now it has ended.
+        "order.status" => format!(
+            "{{\"symbol\":\"{}\",\"orderId\":{number},\"clientOrderId\":\"{}\",\"price\":\"0.00000000\",\
+             \"origQty\":\"0.00000000\",\"executedQty\":\"0.00000000\",\"status\":\"EXPIRED\",\"side\":\"BUY\",\
+             \"updateTime\":{}}}",
+            field(request, "symbol"),
+            field(request, "origClientOrderId"),
+            TIME_US + number,
+        ),
         _ => "{}".to_owned(),
     };
     format!("{{\"id\":\"{id}\",\"status\":200,\"result\":{result},{RATE_LIMITS}}}")

@@ -50,7 +50,9 @@ fn main() {
         let gap = (gap_ns as f64 / ns_per_tick()) as u64;
         let n = if gap > 0 { n / 2 } else { n };
         let mut wire = Bench::new(&format!("tick to trade, {label}"));
-        let mut compute = Bench::new(&format!("inside the trader, bytes read to the send (Interlock: to the request signed), {label}"));
+        let mut compute = Bench::new(&format!(
+            "inside the trader, bytes read to the send (Interlock: to the request signed), {label}"
+        ));
         for _ in 0..rounds {
             let near = c2c_rtt();
             wire.c2c.push(near);

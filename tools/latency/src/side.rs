@@ -9,6 +9,9 @@ use floors::tls::{Chan, Kind, Prov, Sock, server};
 
 use crate::venue;
 
+/// First byte of a close frame.
+const CLOSE: u8 = 0x88;
+
 /// One upgraded WebSocket connection with its receive buffer.
 pub struct Ws {
     pub chan: Box<dyn Chan>,
@@ -62,14 +65,25 @@ impl Ws {
         }
     }
 
+    /// Whether the engine has said goodbye.
+    pub fn is_closing(&self) -> bool {
+        self.have > 0 && self.rx[0] == CLOSE
+    }
+
     /// Takes a whole client frame as text, if one is there.
     pub fn try_text(&mut self) -> Option<String> {
+        if self.is_closing() {
+            return None;
+        }
         let mut bytes = self.rx[..self.have].to_vec();
         let mut text = venue::take_client_text(&mut bytes);
         if text.is_none() && self.is_readable() {
             let got = self.chan.recv(&mut self.rx, self.have);
             assert!(got > 0, "the other side closed");
             self.have += got;
+            if self.is_closing() {
+                return None;
+            }
             bytes = self.rx[..self.have].to_vec();
             text = venue::take_client_text(&mut bytes);
         }
