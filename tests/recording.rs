@@ -1,6 +1,5 @@
 //! A real recording through the real binary, over TLS, as fast as the sockets carry it. A binary of its own: what it asks of
 //! the machine is what a loaded test run would take from it.
-#![expect(clippy::print_stdout, reason = "tests say why they skip")]
 #![expect(clippy::unwrap_used, reason = "a helper of tests may panic as the tests themselves do")]
 
 use std::fs;
