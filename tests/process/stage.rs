@@ -30,8 +30,8 @@ impl Calm {
     const TEXT: &str = "[placement]\nidle = \"park\"\nunpinned = true\n[kill]\nlease_ms = 5000\nstall_after_ms = 60000\n\
                         clock_step_max_ms = 5000\n[gateway]\ndecision_age_max_ms = 10000\n";
     /// Always wants an order or has one.
-    const EAGER: &str = "[[strategy]]\nname = \"order_flow_imbalance\"\n[strategy.params]\nenter_permille = 1\n\
-                         keep_permille = -1000\nevents_min = 1\nhalf_life_ms = 100\nspread_max_bp = 1000\ncooldown_ms = 300\n\
+    const EAGER: &str = "[[strategy]]\nname = \"order_flow_imbalance\"\n[strategy.params]\nenter_centisigma = 1\n\
+                         keep_centisigma = -1000\nevents_min = 1\nhalf_life_ms = 100\nspread_max_bp = 1000\ncooldown_ms = 300\n\
                          entry_life_ms = 600000\n";
 
     /// Arguments that name it.
