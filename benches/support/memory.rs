@@ -5,7 +5,8 @@ use interlock::wire::link::Link as _;
 use interlock::wire::memory::{MemoryConnector, MemoryLink, connector, pair};
 
 use crate::messages::{self, Random};
-use crate::{stand, venue};
+use crate::stand;
+use crate::venue;
 
 /// Bytes on the way in each direction.
 const WIRE_BYTES: usize = 1 << 20;
