@@ -19,7 +19,6 @@ mod feed;
 mod fill;
 mod flow;
 mod flow_strategies;
-mod fuzz;
 mod gateway;
 mod halt;
 mod journal_codec;
