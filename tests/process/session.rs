@@ -7,20 +7,22 @@ use std::process::{Child, Command, Output, Stdio};
 use interlock::ops::client;
 use interlock::ops::paths::Paths;
 
-use super::stage::wait_for;
+use super::stage::{alone, wait_for};
 
 /// Settings that leave the machine usable: tests run on busy, small hosts.
 const GENTLE: &str = "[placement]\nunpinned = true\nidle = \"park\"\n";
 
 struct Demo {
     dir: tempfile::TempDir,
+    _alone: fs::File,
 }
 
 impl Demo {
     fn new() -> Self {
+        let alone = alone();
         let dir = tempfile::tempdir().unwrap();
         fs::write(dir.path().join("gentle.toml"), GENTLE).unwrap();
-        Self { dir }
+        Self { dir, _alone: alone }
     }
     fn data(&self) -> PathBuf {
         self.dir.path().join("data")

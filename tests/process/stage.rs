@@ -68,6 +68,16 @@ pub(crate) struct Stage {
     rest: Rest,
     /// Whose drop ends the venue.
     _venue_runs: Box<dyn Any>,
+    _alone: File,
+}
+
+/// Holds the machine for one test at a time: engines of several tests on two cores starve each other, and then tests measure
+/// the scheduler. Released when dropped.
+pub(crate) fn alone() -> File {
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("process-tests.lock");
+    let lock = File::options().write(true).create(true).truncate(false).open(path).unwrap();
+    rustix::fs::flock(&lock, rustix::fs::FlockOperation::LockExclusive).unwrap();
+    lock
 }
 
 /// Waits until `found` finds something.
@@ -86,6 +96,7 @@ pub(crate) fn wait_for<T>(what: &str, mut found: impl FnMut() -> Option<T>) -> T
 impl Stage {
     /// A venue with its usual participants.
     pub(crate) fn set() -> Self {
+        let alone = alone();
         let dir = tempfile::tempdir().unwrap();
         let venue_dir = dir.path().join("venue");
         let process = Command::new(env!("CARGO_BIN_EXE_interlock"))
@@ -96,16 +107,20 @@ impl Stage {
             .spawn()
             .unwrap();
         wait_for("venue.json", || VenueFile::read(&venue_dir.join("venue.json")).ok());
-        Self::on(dir, Box::new(Running(process)))
+        Self::made(dir, Box::new(Running(process)), alone)
     }
 
     /// A venue that runs already and has written its file below `dir`; it ends when `venue_runs` is dropped.
     pub(crate) fn on(dir: tempfile::TempDir, venue_runs: Box<dyn Any>) -> Self {
+        Self::made(dir, venue_runs, alone())
+    }
+
+    fn made(dir: tempfile::TempDir, venue_runs: Box<dyn Any>, alone: File) -> Self {
         let venue = VenueFile::read(&dir.path().join("venue/venue.json")).unwrap();
         let roots = TlsRoots::from_pem_file(venue.ca.as_ref().unwrap()).unwrap();
         let rest = Rest::new(Endpoint::parse(&venue.urls.rest).unwrap(), &roots, RestTimeouts::default());
         let data = dir.path().join("data");
-        Self { paths: Paths::new(&data, None), dir, venue, rest, _venue_runs: venue_runs }
+        Self { paths: Paths::new(&data, None), dir, venue, rest, _venue_runs: venue_runs, _alone: alone }
     }
 
     pub(crate) fn venue_file(&self) -> PathBuf {
