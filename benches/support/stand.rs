@@ -71,7 +71,12 @@ fn risk_config() -> RiskConfig {
     }
 }
 
+/// HMAC on every request, as the minimal trader does it; `SIGNING=ed25519`: a session that is logged on once and whose orders
+/// carry no signature, which is the engine's own default.
 fn credentials() -> Credentials {
+    if std::env::vars_os().any(|(key, value)| key == "SIGNING" && value == "ed25519") {
+        return interlock::run::paper::throwaway_credentials().expect("a key");
+    }
     let key = SecretString::from("vmPUZE6mv9SD5VNHk4HlWFsOr6aKE2zvsw0MuIgwCIPy6utIco14y7Ju91duEh8A");
     let secret = SecretString::from("NhqPtmdSJYdKjVHjA7PZj4Mge3R5YNiP1e3UZjInClVN65XAbvqqM6A7H5fATj0j");
     Credentials::hmac(key, &secret).expect("credentials")

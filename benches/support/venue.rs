@@ -25,6 +25,10 @@ pub(crate) fn answer(request: &str, number: u64) -> String {
     let id = field(request, "id");
     let result = match field(request, "method") {
         "account.status" => balances(),
+        "session.logon" => {
+            format!("{{\"apiKey\":\"none\",\"authorizedSince\":{TIME_US},\"serverTime\":{TIME_US}}}")
+        }
+        "userDataStream.subscribe" => "{\"subscriptionId\":0}".to_owned(),
         "openOrders.status" | "openOrders.cancelAll" => "[]".to_owned(),
         "order.place" => format!(
             "{{\"symbol\":\"{}\",\"orderId\":{number},\"orderListId\":-1,\"clientOrderId\":\"{}\",\"transactTime\":{}}}",
