@@ -13,7 +13,7 @@ use std::path::Path;
 use secrecy::SecretString;
 
 use crate::event::{Action, Decision, Intent, NoteKind, Order, Record, Sent, SentKind};
-use crate::gateway::summary;
+use crate::gateway::{Comparer, Request};
 use crate::journal::codec::encode_record;
 use crate::journal::reader::{Reader, read_session};
 use crate::journal::{Entry, JournalError, SessionHeader};
@@ -23,7 +23,6 @@ use crate::signal::Signal;
 use crate::types::{ClientOrderId, InstrumentTable};
 use crate::venue::binance::Credentials;
 use crate::venue::binance::orders::OrderSession;
-use crate::wire::text::TextBuf;
 
 use super::paper::throwaway_credentials;
 use super::plan::{Mode, Plan, Signing};
@@ -178,7 +177,7 @@ pub fn replay(dir: &Path, wanted: &str) -> Result<Report, ReplayError> {
     }
     // Whatever was recorded and not reproduced is a difference too.
     let left = next(&mut stages.recorded.intents, |r| matches!(r, Record::Intent(_)).then_some(()))?;
-    if left.is_some() && report.beyond_the_end == 0 {
+    if left.is_some() {
         let what = "the record holds an intent that the replay did not raise".to_owned();
         report.difference = Some(Difference { fact_seq: report.facts, what });
     }
@@ -189,9 +188,9 @@ pub fn replay(dir: &Path, wanted: &str) -> Result<Report, ReplayError> {
 struct Stages {
     signal: Signal,
     risk: Risk,
-    session: Option<OrderSession>,
-    is_keyed: bool,
-    text: TextBuf,
+    comparer: Comparer,
+    /// The first approved order of which no request and no note is recorded: right only if nothing was sent after it.
+    untraced: Option<ClientOrderId>,
     recorded: Recorded,
     digest: blake3::Hasher,
     buffer: Vec<u8>,
@@ -205,15 +204,13 @@ impl Stages {
         let table = header.table().map_err(|e| wrong(format!("its instruments: {e}")))?;
         let (running, _) = strategies_of(&plan, &table).map_err(|e| wrong(e.to_string()))?;
         let everything: Vec<_> = table.all().iter().map(|i| i.id).collect();
-        // Paper encodes as a logged-on session, whatever the configuration says.
-        let is_keyed = plan.mode != Mode::Paper && plan.venue.signing == Signing::Hmac;
-        let session = replay_session(&plan, &table, is_keyed);
+        let session = replay_session(&plan, &table)
+            .ok_or_else(|| wrong("no key could be made to encode its requests with".to_owned()))?;
         Ok(Self {
-            is_keyed,
             signal: Signal::new(header.boot_epoch, &table, running).map_err(|e| wrong(e.to_string()))?,
             risk: Risk::new(&plan.risk, &table, &everything).map_err(|e| wrong(e.to_string()))?,
-            session,
-            text: TextBuf::new(),
+            comparer: Comparer::new(session),
+            untraced: None,
             recorded,
             digest: blake3::Hasher::new(),
             buffer: Vec::new(),
@@ -270,25 +267,18 @@ impl Stages {
             Action::Cancel { target } => (SentKind::Cancel, target),
             Action::CancelAll => return None,
         };
-        let session = self.session.as_mut()?;
         for sent in self.recorded.requests.get(&(kind as u8, subject)).into_iter().flatten() {
-            self.text.clear();
-            let encoded = match session.encode(order, sent.timestamp_ms, &mut self.text) {
-                Ok(encoded) => encoded,
-                Err(e) => return Some(format!("order {} can't be encoded again: {e:?}", order.client)),
-            };
-            let now = summary(&encoded, sent.timestamp_ms, self.text.text());
-            // With HMAC the text holds the API key's name, which no journal has: its length may differ, the rest may not.
-            let same_length = self.is_keyed || now.text_len == sent.text_len;
-            if same_length && now.text_crc == sent.text_crc {
-                report.requests += 1;
-                return None;
-            }
-            if kind != SentKind::Cancel {
-                return Some(format!(
-                    "the request of order {} has another text than the recorded one",
-                    order.client
-                ));
+            match self.comparer.compare(&Request::Order(*order), sent) {
+                Ok(()) => {
+                    report.requests += 1;
+                    // The gateway takes orders in their order: one that left before this one without a trace is a hole.
+                    return self
+                        .untraced
+                        .map(|client| format!("approved order {client} was neither sent nor withheld"));
+                }
+                // An order may be asked to be cancelled several times: any of those requests may be the one.
+                Err(_) if kind == SentKind::Cancel => {}
+                Err(difference) => return Some(format!("order {}: {difference}", order.client)),
             }
         }
         if let Some(times) = self.recorded.withheld.get_mut(&subject).filter(|n| **n > 0) {
@@ -298,6 +288,7 @@ impl Stages {
         }
         // Approved, and then the engine ended before the gateway took it: only possible at the very end.
         report.beyond_the_end += 1;
+        self.untraced.get_or_insert(order.client);
         None
     }
 
@@ -309,8 +300,9 @@ impl Stages {
 }
 
 /// An order session that only encodes, with keys that exist nowhere else: what depends on a key is not in the record.
-fn replay_session(plan: &Plan, table: &InstrumentTable, is_keyed: bool) -> Option<OrderSession> {
-    let credentials = if is_keyed {
+fn replay_session(plan: &Plan, table: &InstrumentTable) -> Option<OrderSession> {
+    // Paper encodes as a logged-on session, whatever the configuration says.
+    let credentials = if plan.mode != Mode::Paper && plan.venue.signing == Signing::Hmac {
         let name = SecretString::from("replay".to_owned());
         Credentials::hmac(name.clone(), &name).ok()?
     } else {

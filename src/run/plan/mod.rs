@@ -48,12 +48,8 @@ impl Plan {
 pub struct Environment {
     /// `LIVE_KILL_SWITCH`: set to anything but empty, `0` or `off`, it trips.
     pub kill_switch: bool,
-    /// `LIVE_TRADING`: shadow refuses to start when it is set; live needs it.
-    pub live_trading: Option<String>,
     /// `INTERLOCK_API_KEY_FILE`: where the API key is, instead of the configuration's path.
     pub api_key_file: Option<PathBuf>,
-    /// `NO_COLOR`.
-    pub no_color: bool,
 }
 
 impl Environment {
@@ -64,9 +60,7 @@ impl Environment {
         Self {
             kill_switch: get("LIVE_KILL_SWITCH")
                 .is_some_and(|v| !matches!(v.as_str(), "0" | "off" | "false")),
-            live_trading: get("LIVE_TRADING"),
             api_key_file: get("INTERLOCK_API_KEY_FILE").map(PathBuf::from),
-            no_color: get("NO_COLOR").is_some(),
         }
     }
 }
