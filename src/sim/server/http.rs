@@ -64,11 +64,11 @@ pub(super) async fn handle(
             None => std::future::pending().await,
         };
     }
-    Ok(stub(path))
+    Ok(answered_with_nothing(path))
 }
 
 /// Paths that clients ask at start and that a spot venue without wallets answers with nothing.
-fn stub(path: &str) -> Reply {
+fn answered_with_nothing(path: &str) -> Reply {
     let empty_market = concat!(
         r#"{"timezone":"UTC","serverTime":0,"rateLimits":[],"exchangeFilters":[],"#,
         r#""symbols":[],"optionSymbols":[]}"#
