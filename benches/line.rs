@@ -414,6 +414,7 @@ fn feed_round(host: &Host) -> (u64, u64) {
         commands: commanded,
         rest_requests: request,
         rest_answers: answered,
+        found: None,
         samples: Some(samples),
     };
     let market = stand::market_side(connector, "bench".to_owned());

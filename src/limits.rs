@@ -35,6 +35,8 @@ pub const JOURNAL_RECORD_BYTES_MAX: usize = 8 << 20;
 pub const JOURNAL_CONTROL_SLOTS: usize = 64;
 /// Slots of the one return ring, gateway to feed.
 pub const RETURN_RING_SLOTS: usize = 1_024;
+/// Slots of the ring of what was found apart from the sessions: every order and fill that a boot may carry over, at once.
+pub const FOUND_RING_SLOTS: usize = 1_024;
 /// Slots of the command ring, control to feed.
 pub const COMMAND_RING_SLOTS: usize = 64;
 /// Slots of a stage's latency ring: samples beyond it are dropped and counted, never waited for.
@@ -71,6 +73,7 @@ pub const CONFIG_BYTES_MAX: usize = 1 << 20;
 const _: () =
     assert!(LINE_RING_RESERVE * 2 < LINE_RING_SLOTS, "market data must have more room than the reserve");
 const _: () = assert!(RETURN_RING_SLOTS <= LINE_RING_RESERVE, "every reply must find room on the line");
+const _: () = assert!(FOUND_RING_SLOTS >= 2 * ORDERS_OPEN_MAX, "a boot tells all carried orders at once");
 const _: () =
     assert!(ORDERS_OPEN_MAX * 2 <= ORDER_SLOTS, "a table of open orders must leave room for ended ones");
 const _: () =

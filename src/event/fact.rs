@@ -4,7 +4,7 @@ use crate::event::Command;
 use crate::limits::LEVELS_PER_FACT;
 use crate::types::order::OrderState;
 use crate::types::{
-    AssetId, ClientOrderId, InstrumentId, Level, Price, Qty, Reason, Side, TradeId, VenueOrderId,
+    AssetId, ClientOrderId, InstrumentId, Level, Price, Qty, Reason, Side, StrategyId, TradeId, VenueOrderId,
 };
 
 /// One fact.
@@ -45,6 +45,8 @@ pub enum Body {
     Timer,
     /// How far the venue's clock is from ours.
     ClockOffset(ClockOffset),
+    /// At the start of a session: an order of an earlier boot of which no end is recorded.
+    Carried(CarriedOrder),
 }
 
 /// Best bid and ask of an instrument.
@@ -269,6 +271,31 @@ pub struct ClockOffset {
     pub offset_ns: i64,
     /// Round trip of the measurement: the offset is known to within half of it.
     pub round_trip_ns: i64,
+}
+
+/// An order that the journal of an earlier boot shows sent, and not ended. Its outcome is unknown until the venue says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CarriedOrder {
+    /// Our id; its epoch is the earlier boot's.
+    pub client: ClientOrderId,
+    /// The venue's id; 0 if it was never told.
+    pub venue_order: VenueOrderId,
+    /// On what.
+    pub instrument: InstrumentId,
+    /// Whose, in the numbers of this session; [`StrategyId::OPERATOR`] if the strategy is not run any more.
+    pub strategy: StrategyId,
+    /// Buy or sell.
+    pub side: Side,
+    /// Only reduces a position.
+    pub reduce_only: bool,
+    /// Limit price, or the worst price of a market order.
+    pub price: Price,
+    /// Quantity.
+    pub qty: Qty,
+    /// Booked before this session.
+    pub filled: Qty,
+    /// When its request was written, nanoseconds since the epoch.
+    pub placed_ns: i64,
 }
 
 const _: () = assert!(size_of::<Fact>() <= 112, "a fact and its stamps must fit two cache lines");

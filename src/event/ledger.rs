@@ -11,7 +11,7 @@
 //!   Fills from before the adoption are not booked: the position that they made is known from elsewhere.
 //! - What contradicts the past is applied and reported as a conflict; the caller freezes the instrument.
 
-use crate::event::{OrderSpec, OrderUpdate, Reply, ReplyKind};
+use crate::event::{CarriedOrder, OrderSpec, OrderUpdate, Reply, ReplyKind};
 use crate::limits::{FILLS_REMEMBERED, ORDER_SLOTS, ORDERS_OPEN_MAX};
 use crate::types::order::{OrderEvent, Transition, remaining};
 use crate::types::position::PositionOverflow;
@@ -178,6 +178,33 @@ impl<X: Copy + Default> Ledger<X> {
         self.table.insert(order.client, order);
         self.open.push(order.client);
         Ok(())
+    }
+
+    /// Enters an order of an earlier boot: unknown until the venue says what became of it, so it counts in full and freezes.
+    /// `Ok(None)`: it is known already, and what is known since is newer.
+    pub fn carry(&mut self, order: &CarriedOrder, extra: X) -> Result<Option<Change>, LedgerFull> {
+        if self.table.get(order.client).is_some() {
+            return Ok(None);
+        }
+        let carried = Tracked {
+            client: order.client,
+            venue_order: order.venue_order,
+            instrument: order.instrument,
+            strategy: order.strategy,
+            side: order.side,
+            state: OrderState::Unknown,
+            reduce_only: order.reduce_only,
+            adopted: false,
+            price: order.price,
+            qty: order.qty,
+            filled: order.filled,
+            presumed: Qty::ZERO,
+            extra,
+        };
+        self.enter(carried)?;
+        let mut change = Change::none(&carried);
+        change.before = OrderState::Created;
+        Ok(Some(change))
     }
 
     /// The venue speaks of an order. `None`: it is not ours. `Some(Err)`: it is ours and there is no room to adopt it.

@@ -15,8 +15,8 @@ pub mod record;
 pub use command::{Command, CommandKind};
 pub use decision::{Decision, GatewayNote, NoteKind, Order, Sent, SentKind, Verdict};
 pub use fact::{
-    BalanceUpdate, Bar, Body, BookStatus, ClockOffset, Depth, Fact, LinkStatus, OrderUpdate, Quote, Reply,
-    ReplyKind, Trade,
+    BalanceUpdate, Bar, Body, BookStatus, CarriedOrder, ClockOffset, Depth, Fact, LinkStatus, OrderUpdate,
+    Quote, Reply, ReplyKind, Trade,
 };
 pub use intent::{Action, Intent, OrderSpec};
 pub use latency::{OrderTrace, Sample};

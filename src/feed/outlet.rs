@@ -125,7 +125,8 @@ impl Outlet {
             | Body::Balance(_)
             | Body::Command(_)
             | Body::Timer
-            | Body::ClockOffset(_) => {
+            | Body::ClockOffset(_)
+            | Body::Carried(_) => {
                 self.private(body);
                 true
             }

@@ -40,6 +40,9 @@ pub struct FeedRings {
     pub rest_requests: Producer<RestRequest>,
     /// From the REST worker.
     pub rest_answers: Consumer<RestAnswer>,
+    /// What was found out apart from the sessions: state of earlier boots (there before the first poll), and fills and orders
+    /// that a reconcile recovered. Taken before everything else.
+    pub found: Option<Consumer<Body>>,
     /// Measurements.
     pub samples: Option<Producer<Sample>>,
 }
@@ -55,6 +58,7 @@ pub struct Feed<M: Connector, A: Connector = M> {
     commands: Consumer<Command>,
     rest_requests: Producer<RestRequest>,
     rest_answers: Consumer<RestAnswer>,
+    found: Option<Consumer<Body>>,
     samples: Option<Producer<Sample>>,
     page: Arc<KillPage>,
     counters: Arc<Counters>,
@@ -77,7 +81,8 @@ impl<M: Connector, A: Connector> Feed<M, A> {
         clock: Clock,
     ) -> Self {
         assert!(config.timer_ns > 0, "stages notice deadlines by timer facts");
-        let FeedRings { line, journal, returns, commands, rest_requests, rest_answers, samples } = rings;
+        let FeedRings { line, journal, returns, commands, rest_requests, rest_answers, found, samples } =
+            rings;
         let snapshot_room = line.buffer().capacity() / SNAPSHOT_ROOM_SHARE;
         let (shared_page, shared_counters) = (Arc::clone(&page), Arc::clone(&counters));
         let outlet =
@@ -91,6 +96,7 @@ impl<M: Connector, A: Connector> Feed<M, A> {
             commands,
             rest_requests,
             rest_answers,
+            found,
             samples,
             page,
             counters,
@@ -118,10 +124,17 @@ impl<M: Connector, A: Connector> Feed<M, A> {
         self.outlet.last_seq()
     }
 
-    /// Replies, then commands. What finds no room stays in its ring.
+    /// What was found out apart, then replies, then commands. What finds no room stays in its ring.
     #[inline]
     fn take_private(&mut self) -> usize {
         let mut taken = 0;
+        if let Some(found) = &mut self.found {
+            while !self.outlet.is_waiting() {
+                let Ok(body) = found.pop() else { break };
+                self.outlet.private(body);
+                taken += 1;
+            }
+        }
         while taken < POLL_BATCH_MAX && !self.outlet.is_waiting() {
             let Ok(body) = self.returns.pop() else { break };
             self.outlet.private(body);

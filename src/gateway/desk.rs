@@ -1,7 +1,9 @@
 //! What the gateway knows: the live orders folded from every word of the venue, and what each word asks to be done.
 
 use crate::event::fact::LinkId;
-use crate::event::{Action, Body, Change, Fact, LinkStatus, NoteKind, Order, OrderUpdate, Reply, ReplyKind};
+use crate::event::{
+    Action, Body, CarriedOrder, Change, Fact, LinkStatus, NoteKind, Order, OrderUpdate, Reply, ReplyKind,
+};
 use crate::gateway::budget::Budgets;
 use crate::gateway::config::GatewayConfig;
 use crate::gateway::door::DoorEvent;
@@ -79,11 +81,21 @@ impl Desk {
     pub(super) fn on_fact(&mut self, fact: &Fact, now: Now) {
         match &fact.body {
             Body::Order(update) => self.on_update(update, now),
+            Body::Carried(order) => self.on_carried(order, now),
             Body::ClockOffset(offset) => self.offset_ns = offset.offset_ns,
             Body::Link(status) => self.upkeep.link_changed(*status),
             Body::Command(command) => self.upkeep.command(command, now),
             _ => {}
         }
+    }
+
+    /// An order of an earlier boot: asked about as soon as the session stands, again until the venue says what became of it.
+    fn on_carried(&mut self, order: &CarriedOrder, now: Now) {
+        if !self.orders.carry(order) {
+            return self.outbox.trip(HaltLevel::RiskOff, Reason::OrderTableFull, now);
+        }
+        self.is_changed = true;
+        self.ask_about(order.client, now);
     }
 
     fn on_update(&mut self, update: &OrderUpdate, now: Now) {

@@ -2,7 +2,7 @@
 //! of which the venue has not told.
 
 use crate::event::ledger::tracked;
-use crate::event::{Change, Ledger, Order, OrderSpec, OrderUpdate, Reply, Tracked};
+use crate::event::{CarriedOrder, Change, Ledger, Order, OrderSpec, OrderUpdate, Reply, Tracked};
 use crate::limits::ORDERS_OPEN_MAX;
 use crate::types::{ClientOrderId, OrderState};
 
@@ -95,6 +95,13 @@ impl Orders {
         let live = tracked(order.client, order.instrument, order.strategy, spec, Extra::default());
         let live = Tracked { state: OrderState::Approved, reduce_only: order.reduce_only, ..live };
         self.ledger.enter(live).is_ok()
+    }
+
+    /// Enters an order of an earlier boot. `false`: no room.
+    pub fn carry(&mut self, order: &CarriedOrder) -> bool {
+        let is_confirmed = order.venue_order.0 != 0 || !order.filled.is_zero();
+        let extra = Extra { written_ns: order.placed_ns, is_confirmed, ..Extra::default() };
+        self.ledger.carry(order, extra).is_ok()
     }
 
     /// The venue speaks of an order. `None`: not ours, or no room to adopt it.

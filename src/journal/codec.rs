@@ -6,9 +6,9 @@ use serde_json::{Map, Value};
 use crate::event::command::CommandKind;
 use crate::event::fact::LinkId;
 use crate::event::{
-    Action, BalanceUpdate, Bar, Body, BookStatus, ClockOffset, Command, Decision, Depth, Fact, GatewayNote,
-    Intent, LinkStatus, NoteKind, OrderSpec, OrderUpdate, Quote, Record, Reply, ReplyKind, Sent, SentKind,
-    Trade, Verdict,
+    Action, BalanceUpdate, Bar, Body, BookStatus, CarriedOrder, ClockOffset, Command, Decision, Depth, Fact,
+    GatewayNote, Intent, LinkStatus, NoteKind, OrderSpec, OrderUpdate, Quote, Record, Reply, ReplyKind, Sent,
+    SentKind, Trade, Verdict,
 };
 use crate::journal::wire::{DecodeError, Input, Wire, wire_enum, wire_newtypes, wire_struct};
 use crate::types::{
@@ -100,6 +100,18 @@ wire_struct!(OrderUpdate {
 wire_struct!(Reply { kind, cancel, instrument, reason, venue_code, client, venue_order, venue_ns });
 wire_struct!(BalanceUpdate { asset, free, locked, venue_ns });
 wire_struct!(ClockOffset { offset_ns, round_trip_ns });
+wire_struct!(CarriedOrder {
+    client,
+    venue_order,
+    instrument,
+    strategy,
+    side,
+    reduce_only,
+    price,
+    qty,
+    filled,
+    placed_ns,
+});
 wire_struct!(Command { kind, instrument, uid, ticket, halt_epoch });
 wire_struct!(OrderSpec { side, order_type, time_in_force, price, qty });
 wire_struct!(Intent { client, cause_seq, cause_ns, strategy, instrument, reduce_only, action });
@@ -245,7 +257,7 @@ const TIMER: u8 = 10;
 bodies! {
     0 = Quote "quote", 1 = Trade "trade", 2 = Depth "depth", 3 = BookStatus "book_status", 4 = Bar "bar",
     5 = Link "link", 6 = Order "order", 7 = Reply "reply", 8 = Balance "balance", 9 = Command "command",
-    11 = ClockOffset "clock_offset",
+    11 = ClockOffset "clock_offset", 20 = Carried "carried_order",
 }
 wire_struct!(Fact { seq, recv_ns, body });
 

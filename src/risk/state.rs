@@ -212,6 +212,10 @@ impl State {
             }
             Body::Link(link) if !link.up => self.on_link_down(link.link),
             Body::Order(update) => self.on_update(update),
+            Body::Carried(order) => match self.ledger.carry(order, Reserve::default()) {
+                Ok(_) => self.reserve(order.client),
+                Err(_) => self.freeze(order.instrument, Reason::OrderTableFull),
+            },
             Body::Reply(reply) => self.on_reply(reply),
             Body::Balance(update) => {
                 if let Some(balance) = self.balances.get_mut(update.asset.index()) {

@@ -13,7 +13,8 @@ use crate::feed::{Feed, FeedConfig, FeedRings, RestAnswer, RestRequest};
 use crate::gateway::{Door, Gateway, GatewayConfig, GatewayRings, Limit};
 use crate::journal;
 use crate::limits::{
-    COMMAND_RING_SLOTS, JOURNAL_RING_SLOTS, LATENCY_RING_SLOTS, LINE_RING_SLOTS, RETURN_RING_SLOTS,
+    COMMAND_RING_SLOTS, FOUND_RING_SLOTS, JOURNAL_RING_SLOTS, LATENCY_RING_SLOTS, LINE_RING_SLOTS,
+    RETURN_RING_SLOTS,
 };
 use crate::risk::{self, PageSource, Risk};
 use crate::shared::{Counters, HaltLevel, KillPage};
@@ -74,6 +75,9 @@ pub struct Ends {
     pub journal: journal::Rings,
     /// From the control thread.
     pub commands: Producer<Command>,
+    /// What is found out apart from the sessions (earlier boots' state, recovered fills); what is pushed before the stages
+    /// start is on the line before anything else.
+    pub found: Producer<Body>,
     /// To the REST worker.
     pub rest_requests: Consumer<RestRequest>,
     /// From the REST worker.
@@ -123,6 +127,7 @@ where
     let (item_in, item_out) = ring(LINE_RING_SLOTS, Slot { stamps: slot.stamps, item: Item::Fact(FACT) });
     let (output_in, output_out) = ring(LINE_RING_SLOTS, risk::Output::Fact(FACT));
     let (return_in, return_out) = ring(RETURN_RING_SLOTS, Body::Timer);
+    let (found_in, found_out) = ring(FOUND_RING_SLOTS, Body::Timer);
     let (command_in, command_out) = ring(COMMAND_RING_SLOTS, COMMAND);
     let (request_in, request_out) = ring(REQUEST_RING_SLOTS, RestRequest::Snapshot(InstrumentId(0)));
     let no_offset = RestAnswer::ClockOffset(ClockOffset { offset_ns: 0, round_trip_ns: 0 });
@@ -143,6 +148,7 @@ where
             commands: command_out,
             rest_requests: request_in,
             rest_answers: answer_out,
+            found: Some(found_out),
             samples: Some(feed_s.0),
         },
         common(),
@@ -198,6 +204,7 @@ where
                 gateway: gateway_j.1,
             },
             commands: command_in,
+            found: found_in,
             rest_requests: request_out,
             rest_answers: answer_in,
             samples: vec![feed_s.1, signal_s.1, risk_s.1, gateway_s.1],

@@ -15,8 +15,8 @@ use crate::event::command::ALL_INSTRUMENTS;
 use crate::event::fact::LinkId;
 use crate::event::ledger::tracked;
 use crate::event::{
-    Action, Bar, Body, Change, Command, CommandKind, Depth, Fact, Intent, Ledger, Quote, Reply, ReplyKind,
-    Trade,
+    Action, Bar, Body, CarriedOrder, Change, Command, CommandKind, Depth, Fact, Intent, Ledger, Quote, Reply,
+    ReplyKind, Trade,
 };
 use crate::limits::{BOOK_LEVELS_MAX, INTENTS_PER_FACT_MAX, STRATEGIES_MAX};
 use crate::strategy::context::has_passed;
@@ -238,6 +238,7 @@ impl Signal {
                     self.on_change(fact, &change, Reason::None, sink);
                 }
             }
+            Body::Carried(order) => self.on_carried(order),
             Body::Reply(reply) => self.on_reply(fact, reply, sink),
             Body::Command(command) => self.on_command(command),
             Body::ClockOffset(offset) => {
@@ -321,6 +322,15 @@ impl Signal {
         for runner in &mut self.runners {
             runner.strategy.on_market_cut();
         }
+    }
+
+    /// An order of an earlier boot goes back to its strategy, or to nobody if that is not run any more.
+    fn on_carried(&mut self, order: &CarriedOrder) {
+        let its = |r: &Runner| r.id == order.strategy && r.instrument == order.instrument;
+        let runner = self.runners.iter().position(its).and_then(|at| u16::try_from(at).ok());
+        let own = Own { runner: runner.unwrap_or(Own::NOBODY), raised_ns: order.placed_ns, ..Own::default() };
+        // No room: risk freezes the instrument over the same fact.
+        let _full = self.ledger.carry(order, own);
     }
 
     fn on_reply(&mut self, fact: &Fact, reply: &Reply, sink: &mut Sink<'_>) {

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use interlock::event::command::CommandKind;
 use interlock::event::fact::LinkId;
 use interlock::event::{
-    Action, BalanceUpdate, Bar, Body, BookStatus, ClockOffset, Command, Decision, Depth, Fact, GatewayNote,
-    Intent, LinkStatus, NoteKind, OrderSpec, OrderUpdate, Quote, Record, Reply, ReplyKind, Sent, SentKind,
-    Trade, Verdict,
+    Action, BalanceUpdate, Bar, Body, BookStatus, CarriedOrder, ClockOffset, Command, Decision, Depth, Fact,
+    GatewayNote, Intent, LinkStatus, NoteKind, OrderSpec, OrderUpdate, Quote, Record, Reply, ReplyKind, Sent,
+    SentKind, Trade, Verdict,
 };
 use interlock::journal::entry::{CheckpointMark, Recovered};
 use interlock::journal::log::{Identity, Log, LogConfig};
@@ -23,7 +23,7 @@ use interlock::types::{
 use rand::Rng;
 use rand::rngs::SmallRng;
 
-pub(crate) const FACT_BODIES: u32 = 12;
+pub(crate) const FACT_BODIES: u32 = 13;
 
 pub(crate) fn dir() -> PathBuf {
     PathBuf::from("data/journal")
@@ -168,6 +168,21 @@ fn market_body(rng: &mut SmallRng, kind: u32) -> Body {
     }
 }
 
+fn carried(rng: &mut SmallRng) -> CarriedOrder {
+    CarriedOrder {
+        client: client(rng),
+        venue_order: VenueOrderId(rng.random()),
+        instrument: instrument(rng),
+        strategy: StrategyId(rng.random()),
+        side: side(rng),
+        reduce_only: rng.random(),
+        price: price(rng),
+        qty: qty(rng),
+        filled: qty(rng),
+        placed_ns: rng.random(),
+    }
+}
+
 fn private_body(rng: &mut SmallRng, kind: u32) -> Body {
     match kind {
         5 => Body::Link(LinkStatus {
@@ -226,6 +241,7 @@ fn private_body(rng: &mut SmallRng, kind: u32) -> Body {
             })
         }
         10 => Body::Timer,
+        12 => Body::Carried(carried(rng)),
         _ => Body::ClockOffset(ClockOffset { offset_ns: rng.random(), round_trip_ns: rng.random() }),
     }
 }

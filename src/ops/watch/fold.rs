@@ -189,6 +189,11 @@ impl View {
                 Some(Err(LedgerFull)) => self.totals().conflicts += 1,
                 None => {}
             },
+            Body::Carried(order) => {
+                if self.orders.carry(order, fact.recv_ns).is_err() {
+                    self.totals().conflicts += 1;
+                }
+            }
             Body::Reply(reply) => self.reply(reply, fact.recv_ns),
             Body::Balance(balance) => {
                 if let Some(line) = self.shown.balances.get_mut(balance.asset.index()) {

@@ -121,7 +121,7 @@ fn malformed(path: &Path, text: &str, error: &toml::de::Error) -> ConfigError {
 }
 
 /// Sections whose keys are not ours to know: a strategy declares its own parameters, a model its own assets.
-const FREE_FORM: &[&str] = &["strategy.params", "paper.balances", "risk.order_qty_max"];
+const FREE_FORM: &[&str] = &["strategy.params", "strategy.exits", "paper.balances", "risk.order_qty_max"];
 
 fn check_keys(
     path: &Path,
@@ -136,7 +136,7 @@ fn check_keys(
         other => other.as_table(),
     };
     let Some(known_table) = known_table else { return Ok(()) };
-    let extra: &[&str] = if at == "strategy" { &["symbols", "params"] } else { &[] };
+    let extra: &[&str] = if at == "strategy" { &["symbols", "exits", "params"] } else { &[] };
     for (key, item) in table.iter() {
         let dotted = if at.is_empty() { key.to_owned() } else { format!("{at}.{key}") };
         let Some(inner) = known_table.get(key) else {
@@ -271,6 +271,12 @@ fn check_sense(plan: &Plan) -> Result<(), ConfigError> {
     }
     if let Err(error) = plan.risk.check() {
         return wrong(error.to_string());
+    }
+    if plan.reconcile.max_age_s < 2 * plan.reconcile.every_s {
+        return wrong(format!(
+            "reconcile.max_age_s = {} is under two rounds of reconcile.every_s = {}: one slow round would stop the engine",
+            plan.reconcile.max_age_s, plan.reconcile.every_s
+        ));
     }
     if plan.paper.latency_min_us > plan.paper.latency_max_us {
         return wrong(format!(

@@ -4,12 +4,14 @@
 //! This is also the only room that reads the environment.
 
 mod files;
+mod orders;
 mod ranges;
 mod sections;
 
 use std::path::PathBuf;
 
 pub use files::{ConfigError, from_texts, load};
+pub use orders::{ExitsSection, ForeignOrders, ReconcileSection};
 pub use sections::{
     FeedSection, GatewaySection, Idle, JournalSection, KillSection, Layout, Mode, PaperSection,
     PlacementSection, Plan, Signing, StrategySection, VenueSection,

@@ -8,6 +8,8 @@ use serde::{Deserialize, Serialize};
 use crate::agent::IdleStrategy;
 use crate::risk::RiskConfig;
 
+use super::orders::{ExitsSection, ReconcileSection};
+
 /// Which edges stand at the two ends of the line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -51,6 +53,10 @@ pub struct Plan {
     pub kill: KillSection,
     /// The fill model behind paper mode.
     pub paper: PaperSection,
+    /// Comparing our record with the venue's.
+    pub reconcile: ReconcileSection,
+    /// Stops and targets that the engine manages; a strategy's own section goes before it.
+    pub exits: ExitsSection,
     /// What trades.
     pub strategy: Vec<StrategySection>,
 }
@@ -223,6 +229,9 @@ pub struct StrategySection {
     /// Symbols it runs on; empty = all of the venue section's.
     #[serde(default)]
     pub symbols: Vec<String>,
+    /// Its own stops and targets, instead of the common ones.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exits: Option<ExitsSection>,
     /// Its parameters; names and ranges are declared by the strategy.
     #[serde(default)]
     pub params: BTreeMap<String, toml::Value>,
@@ -230,7 +239,7 @@ pub struct StrategySection {
 
 impl StrategySection {
     fn named(name: &str) -> Self {
-        Self { name: name.to_owned(), symbols: Vec::new(), params: BTreeMap::new() }
+        Self { name: name.to_owned(), symbols: Vec::new(), exits: None, params: BTreeMap::new() }
     }
 }
 
@@ -246,6 +255,8 @@ impl Default for Plan {
             journal: JournalSection::default(),
             kill: KillSection::default(),
             paper: PaperSection::default(),
+            reconcile: ReconcileSection::default(),
+            exits: ExitsSection::default(),
             strategy: vec![
                 StrategySection::named("ma_crossover"),
                 StrategySection::named("order_flow_imbalance"),

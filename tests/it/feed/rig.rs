@@ -81,6 +81,7 @@ impl Rig {
             commands: commands_out,
             rest_requests: requests_in,
             rest_answers: answers_out,
+            found: None,
             samples: None,
         };
         let table = table(&["BTC-USDT"]);

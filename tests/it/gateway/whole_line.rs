@@ -175,6 +175,7 @@ impl Lab {
             commands: commands_out,
             rest_requests: request_in,
             rest_answers: answers_out,
+            found: None,
             samples: None,
         };
         let feed = feed(market_links, rings, shared(), clock.clone());

@@ -1,7 +1,7 @@
 //! The ledger: fills once, answers in any order, orders that are not known (F14-F17 of the fault catalogue).
 
 use interlock::event::ledger::tracked;
-use interlock::event::{Body, Fact, Ledger, ReplyKind};
+use interlock::event::{Body, CarriedOrder, Fact, Ledger, ReplyKind};
 use interlock::limits::{FILLS_REMEMBERED, ORDER_SLOTS, ORDERS_OPEN_MAX};
 use interlock::types::table::RecentSet;
 use interlock::types::{
@@ -30,6 +30,36 @@ fn feed(ledger: &mut Ledger<()>, fact: &Fact) -> (Qty, bool) {
         _ => None,
     };
     change.map_or((Qty::ZERO, false), |c| (c.fill.map_or(Qty::ZERO, |f| f.qty), c.conflict || c.overfill))
+}
+
+/// R-ORD-4, F6: an order of an earlier boot counts as unknown; the venue's answer books only what is new since.
+#[test]
+fn f06_a_carried_order_is_unknown_until_the_venue_speaks_and_books_only_what_is_new() {
+    let mut facts = Facts::new();
+    let order = placed(1);
+    let carried = CarriedOrder {
+        client: order.client,
+        venue_order: interlock::types::VenueOrderId(7),
+        instrument: BTC,
+        strategy: StrategyId(0),
+        side: Side::Buy,
+        reduce_only: false,
+        price: price("100"),
+        qty: qty("1"),
+        filled: qty("0.25"),
+        placed_ns: 5,
+    };
+    let mut ledger = Ledger::<()>::default();
+    let change = ledger.carry(&carried, ()).unwrap().unwrap();
+    assert_eq!((change.after, change.fill), (OrderState::Unknown, None));
+    assert_eq!(ledger.carry(&carried, ()), Ok(None), "once");
+    // The venue counts more than was booked before the end of the boot: the rest is booked, and the late message is not.
+    let (booked, wrong) = feed(&mut ledger, &facts.order(&order, OrderState::Cancelled, qty("0.75"), true));
+    assert_eq!((booked, wrong), (qty("0.5"), false));
+    let late = facts.fill(&order, price("100"), 9, qty("0.5"), qty("0.75"));
+    assert_eq!(feed(&mut ledger, &late).0, Qty::ZERO);
+    assert_eq!(ledger.get(order.client).unwrap().filled, qty("0.75"));
+    assert_eq!(ledger.open_len(), 0);
 }
 
 #[test]
