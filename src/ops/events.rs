@@ -171,3 +171,11 @@ fn ends_with_line(file: &File) -> io::Result<bool> {
 pub fn rfc3339(ns: i64) -> String {
     jiff::Timestamp::from_nanosecond(i128::from(ns)).map(|t| format!("{t:.9}")).unwrap_or_default()
 }
+
+/// Appends one event from a program that has no control thread: a command that works without an engine. One write of one line, so
+/// an engine that writes the same log meanwhile is not disturbed.
+pub fn append(path: &Path, event: &Event) -> io::Result<()> {
+    let mut events = Events::open(path)?;
+    events.emit(event);
+    if events.lost() > 0 { Err(io::Error::other("the event could not be written")) } else { Ok(()) }
+}

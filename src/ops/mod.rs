@@ -4,12 +4,16 @@
 //! - [`control`]: the control thread. Renews the lease, watches stages, kill file and clock, serves the sockets.
 //! - [`client`]: the other end of the sockets: what `interlock kill` and `interlock status` do.
 //! - [`halt`]: what `interlock-halt` does, without the engine.
+//! - [`emergency`]: incidents, holds and rollbacks, faults that end the process; [`evidence`], [`drills`]: packs that prove.
 //! - [`watch`]: the journal's records folded into what a person looks at; [`latency`]: stamps into histograms.
 //! - [`events`], [`marker`], [`lock`], [`paths`]: the files in the data directory.
 
 pub mod client;
 pub mod control;
+pub mod drills;
+pub mod emergency;
 pub mod events;
+pub mod evidence;
 pub mod files;
 pub mod halt;
 pub mod health;

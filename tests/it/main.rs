@@ -12,6 +12,7 @@ mod binance_support;
 mod control;
 mod control_rig;
 mod control_socket;
+mod emergency;
 mod exchange;
 mod exchange_external;
 mod exchange_model;

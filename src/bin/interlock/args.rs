@@ -67,6 +67,15 @@ pub(crate) enum Verb {
     Orders,
     /// Positions.
     Positions,
+    /// Incidents: what happened, what was done, what it cost, and the post-mortem.
+    #[command(subcommand)]
+    Incident(crate::incident::IncidentVerb),
+    /// Rollbacks: what may not be started until a named person says so.
+    #[command(subcommand)]
+    Rollback(crate::incident::RollbackVerb),
+    /// Evidence packs.
+    #[command(subcommand)]
+    Evidence(crate::evidence::EvidenceVerb),
     /// The journal.
     #[command(subcommand, after_help = "Example:\n  interlock journal verify && interlock journal replay")]
     Journal(JournalVerb),

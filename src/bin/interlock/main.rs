@@ -3,6 +3,8 @@
 mod args;
 mod config;
 mod engine;
+mod evidence;
+mod incident;
 mod journal;
 mod kill;
 mod screen;
@@ -88,6 +90,9 @@ fn run(cli: Cli) -> Outcome {
         Verb::Kill(verb) => Ok(kill::run(&common, verb)),
         Verb::Orders => Ok(with_console(&common, client::orders)),
         Verb::Positions => Ok(with_console(&common, client::positions)),
+        Verb::Incident(verb) => incident::run(&common, verb),
+        Verb::Rollback(verb) => incident::rollback(&common, verb),
+        Verb::Evidence(verb) => evidence::run(&common, verb),
         Verb::Journal(verb) => journal::run(&common, verb),
         Verb::Config(verb) => config::run(&common, &verb),
         Verb::Strategies => config::strategies(&common),

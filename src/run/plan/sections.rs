@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::agent::IdleStrategy;
+use crate::ops::emergency::EmergencyConfig;
 use crate::risk::RiskConfig;
 
 use super::orders::{ExitsSection, ReconcileSection};
@@ -51,6 +52,8 @@ pub struct Plan {
     pub journal: JournalSection,
     /// Kill switch and lease.
     pub kill: KillSection,
+    /// What follows a trip: incidents, rollback, the end of the process.
+    pub emergency: EmergencyConfig,
     /// The fill model behind paper mode.
     pub paper: PaperSection,
     /// Comparing our record with the venue's.
@@ -254,6 +257,7 @@ impl Default for Plan {
             gateway: GatewaySection::default(),
             journal: JournalSection::default(),
             kill: KillSection::default(),
+            emergency: EmergencyConfig::default(),
             paper: PaperSection::default(),
             reconcile: ReconcileSection::default(),
             exits: ExitsSection::default(),
