@@ -102,8 +102,8 @@ pub struct Passed {
     pub build: String,
 }
 
-/// The drills that the evidence shows as passed, oldest first. A pack that doesn't verify, or a drill with a failed run, counts for
-/// nothing. A dry run leaves no pack.
+/// The drills that the evidence shows as passed, oldest first. A pack that doesn't verify, or a drill with a failed run, counts
+/// for nothing. A dry run leaves no pack.
 pub fn passed(paths: &Paths) -> io::Result<Vec<Passed>> {
     let mut found = Vec::new();
     for manifest in evidence::index(paths)?.into_iter().flatten().filter(|m| m.kind == KIND) {

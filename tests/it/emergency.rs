@@ -239,7 +239,7 @@ fn evidence_has_the_id_of_its_content_and_every_change_shows() {
     let ((_one, here), (_two, there)) = (folder(), folder());
     let summary = json!({ "z": 1, "a": [2, "three"] });
     let manifest = pack(&here, summary.clone());
-    assert_eq!(pack(&there, summary.clone()).id, manifest.id, "the same evidence has the same id");
+    assert_eq!(pack(&there, summary).id, manifest.id, "the same evidence has the same id");
     assert_ne!(pack(&there, json!({ "z": 2 })).id, manifest.id);
     let place = evidence::folder(&here).join(&manifest.id);
     assert_eq!(evidence::verify(&place).unwrap(), manifest);
