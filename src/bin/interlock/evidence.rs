@@ -13,8 +13,10 @@ use interlock::ops::paths::Paths;
 use interlock::run::session::build_id;
 use serde_json::json;
 
+use crate::Failure;
+use crate::Outcome;
 use crate::args::{Common, Output};
-use crate::{Failure, Outcome, exit};
+use crate::exit;
 
 /// `interlock evidence`.
 #[derive(Debug, Subcommand)]

@@ -15,8 +15,10 @@ use interlock::ops::protocol::TripArgs;
 use interlock::run::plan;
 use serde_json::json;
 
+use crate::Failure;
+use crate::Outcome;
 use crate::args::{Common, Output};
-use crate::{Failure, Outcome, with_console};
+use crate::with_console;
 
 /// `interlock incident`.
 #[derive(Debug, Subcommand)]
