@@ -223,22 +223,6 @@ impl Access {
         read_credentials(path, Purpose::Trade(signing))
     }
 
-    /// Whether all of it is on this machine. The demo sends orders without any gate, so it may reach nothing else: a real venue
-    /// is reached in paper mode (data only), or through the gates of the modes that trade.
-    pub fn must_be_on_loopback(&self) -> Result<(), AccessError> {
-        for endpoint in [&self.rest, &self.stream, &self.ws_api] {
-            let address = endpoint.host.parse::<std::net::IpAddr>();
-            if !(address.is_ok_and(|ip| ip.is_loopback()) || endpoint.host.eq_ignore_ascii_case("localhost"))
-            {
-                return Err(AccessError::Setting(format!(
-                    "refused: mode demo sends orders to an embedded venue on this machine only, and {endpoint} is not; \
-                     use --mode paper for that venue's market data"
-                )));
-            }
-        }
-        Ok(())
-    }
-
     /// What the halt tool needs to reach the venue without the engine.
     pub fn halt_reference(&self, rest_url: String, symbols: Vec<String>) -> HaltReference {
         HaltReference {

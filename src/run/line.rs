@@ -114,13 +114,75 @@ fn sample_ring() -> (Producer<Sample>, Consumer<Sample>) {
     ring(LATENCY_RING_SLOTS, Sample::default())
 }
 
+/// What is made into a line: the edges differ by mode, the stages do not.
+pub trait Assemble {
+    /// Builds it.
+    fn assemble(self, shared: &Shared) -> Line;
+}
+
+impl<M, A, D> Assemble for Parts<M, A, D>
+where
+    M: Connector + 'static,
+    A: Connector + 'static,
+    D: Door + 'static,
+{
+    fn assemble(self, shared: &Shared) -> Line {
+        build(self, shared)
+    }
+}
+
+/// The three stages that every mode has, and what they are made of.
+pub(super) struct Front<M: Connector, A: Connector> {
+    pub(super) feed: FeedConfig,
+    pub(super) market: crate::feed::MarketSide<M>,
+    pub(super) account: Option<crate::feed::AccountSide<A>>,
+    pub(super) signal: Signal,
+    pub(super) risk: Risk,
+    pub(super) forward_market: bool,
+}
+
+/// The rings that whatever stands behind risk is wired to.
+pub(super) struct Back {
+    pub(super) input: Consumer<risk::Output>,
+    pub(super) returns: Producer<Body>,
+    pub(super) journal: Producer<Record>,
+    pub(super) samples: Producer<Sample>,
+    pub(super) traces: Producer<OrderTrace>,
+}
+
 /// Builds the line.
-#[expect(clippy::too_many_lines, reason = "one list: every ring and who holds which end")]
 pub fn build<M, A, D>(parts: Parts<M, A, D>, shared: &Shared) -> Line
 where
     M: Connector + 'static,
     A: Connector + 'static,
     D: Door + 'static,
+{
+    let Parts { feed, market, account, signal, risk, forward_market, gateway, door, limits } = parts;
+    let front = Front { feed, market, account, signal, risk, forward_market };
+    let ([feed, signal, risk], back, ends) = build_front(front, shared);
+    let gateway = Gateway::new(
+        gateway,
+        door,
+        &limits,
+        GatewayRings {
+            input: back.input,
+            returns: back.returns,
+            journal: back.journal,
+            traces: Some(back.traces),
+            samples: Some(back.samples),
+        },
+        (Arc::clone(&shared.page), Arc::clone(&shared.counters)),
+        shared.clock.clone(),
+    );
+    Line { stages: [feed, signal, risk, Box::new(gateway)], ends }
+}
+
+/// Builds feed, signal and risk, and every ring of the line.
+#[expect(clippy::too_many_lines, reason = "one list: every ring and who holds which end")]
+pub(super) fn build_front<M, A>(parts: Front<M, A>, shared: &Shared) -> ([Box<dyn Agent>; 3], Back, Ends)
+where
+    M: Connector + 'static,
+    A: Connector + 'static,
 {
     let slot = Slot { stamps: Stamps::default(), item: FACT };
     let (line_in, line_out) = ring(LINE_RING_SLOTS, slot);
@@ -180,35 +242,21 @@ where
             forward_market: parts.forward_market,
         },
     );
-    let gateway = Gateway::new(
-        parts.gateway,
-        parts.door,
-        &parts.limits,
-        GatewayRings {
-            input: output_out,
-            returns: return_in,
-            journal: gateway_j.0,
-            traces: Some(trace_in),
-            samples: Some(gateway_s.0),
-        },
-        common(),
-        shared.clock.clone(),
-    );
-    Line {
-        stages: [Box::new(feed), Box::new(signal), Box::new(risk), Box::new(gateway)],
-        ends: Ends {
-            journal: journal::Rings {
-                feed: feed_j.1,
-                signal: signal_j.1,
-                risk: risk_j.1,
-                gateway: gateway_j.1,
-            },
-            commands: command_in,
-            found: found_in,
-            rest_requests: request_out,
-            rest_answers: answer_in,
-            samples: vec![feed_s.1, signal_s.1, risk_s.1, gateway_s.1],
-            traces: trace_out,
-        },
-    }
+    let back = Back {
+        input: output_out,
+        returns: return_in,
+        journal: gateway_j.0,
+        samples: gateway_s.0,
+        traces: trace_in,
+    };
+    let ends = Ends {
+        journal: journal::Rings { feed: feed_j.1, signal: signal_j.1, risk: risk_j.1, gateway: gateway_j.1 },
+        commands: command_in,
+        found: found_in,
+        rest_requests: request_out,
+        rest_answers: answer_in,
+        samples: vec![feed_s.1, signal_s.1, risk_s.1, gateway_s.1],
+        traces: trace_out,
+    };
+    ([Box::new(feed), Box::new(signal), Box::new(risk)], back, ends)
 }

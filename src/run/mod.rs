@@ -6,7 +6,11 @@
 pub mod access;
 pub mod audit;
 pub mod checkpoints;
+pub mod destination;
+pub mod dry;
+pub mod edges;
 pub mod line;
+pub mod live;
 pub mod paper;
 pub mod placement;
 pub mod plan;
@@ -14,4 +18,5 @@ pub mod prepare;
 pub mod replay;
 pub mod rest_worker;
 pub mod session;
+pub mod shadow;
 pub mod wiring;

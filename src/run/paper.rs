@@ -11,7 +11,7 @@ use crate::event::Fact;
 use crate::gateway::{Door, DoorEvent, Encoded, Request, encode_request, summary};
 use crate::sim::fill::{FillConfig, FillEvent, FillModel, Latency};
 use crate::types::time::{NS_PER_MS, NS_PER_US};
-use crate::types::{InstrumentTable, Now, Qty, Reason};
+use crate::types::{AssetId, InstrumentTable, Now, Qty, Reason};
 use crate::venue::binance::Credentials;
 use crate::venue::binance::orders::{OrderConfig, OrderSession};
 use crate::wire::text::TextBuf;
@@ -49,16 +49,7 @@ impl PaperDoor {
         seed: u64,
     ) -> Result<Self, StartError> {
         let wrong = |what: String| StartError::Parts(what);
-        let mut balances = Vec::new();
-        for (asset, text) in &section.balances {
-            let qty: Qty = text.parse().map_err(|e| {
-                wrong(format!("paper.balances.{asset} = {text:?}: {e}; write it like \"1000\""))
-            })?;
-            // An asset that the session does not trade has no use here.
-            if let Some(id) = table.asset(asset.as_bytes()) {
-                balances.push((id, qty));
-            }
-        }
+        let balances = assumed_balances(section, table)?;
         let latency = Latency::Uniform {
             min_ns: us(section.latency_min_us) / 2,
             max_ns: us(section.latency_max_us) / 2,
@@ -84,6 +75,24 @@ impl PaperDoor {
             fact_ns: 0,
         })
     }
+}
+
+/// The money that paper and shadow start with, by asset of the session.
+pub fn assumed_balances(
+    section: &PaperSection,
+    table: &InstrumentTable,
+) -> Result<Vec<(AssetId, Qty)>, StartError> {
+    let mut balances = Vec::new();
+    for (asset, text) in &section.balances {
+        let qty: Qty = text.parse().map_err(|e| {
+            StartError::Parts(format!("paper.balances.{asset} = {text:?}: {e}; write it like \"1000\""))
+        })?;
+        // An asset that the session does not trade has no use here.
+        if let Some(id) = table.asset(asset.as_bytes()) {
+            balances.push((id, qty));
+        }
+    }
+    Ok(balances)
 }
 
 fn us(us: u64) -> i64 {

@@ -20,10 +20,12 @@ pub enum Stage {
     Risk,
     /// Stage 4.
     Gateway,
+    /// What stands in the gateway's place in shadow mode.
+    Witness,
 }
 
 impl Stage {
-    /// All four, in order.
+    /// The four of a line with a gateway, in order.
     pub const ALL: [Self; 4] = [Self::Feed, Self::Signal, Self::Risk, Self::Gateway];
     /// Name of the stage: threads, heartbeats, metrics.
     pub const fn name(self) -> &'static str {
@@ -32,6 +34,7 @@ impl Stage {
             Self::Signal => "signal",
             Self::Risk => "risk",
             Self::Gateway => "gateway",
+            Self::Witness => "witness",
         }
     }
 }
@@ -61,6 +64,16 @@ pub struct Placement {
     pub threads: Vec<HotThread>,
     /// Cores of the cold threads: everything that no hot thread is pinned to; all cores if that is nothing.
     pub cold_cores: Vec<usize>,
+}
+
+impl Placement {
+    /// The same with another stage at the line's end.
+    pub fn ending_with(mut self, last: Stage) -> Self {
+        if let Some(stage) = self.threads.last_mut().and_then(|thread| thread.stages.last_mut()) {
+            *stage = last;
+        }
+        self
+    }
 }
 
 /// Why a placement can't be had.

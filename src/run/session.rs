@@ -12,7 +12,6 @@ use crate::agent::cpu::{self, Granted};
 use crate::agent::runner::{RunnerConfig, StopFlag};
 use crate::agent::{Agent, AgentRunner, Clock, IdleStrategy, clock};
 use crate::feed::RestAnswer;
-use crate::gateway::Door;
 use crate::journal::entry::Recovered;
 use crate::journal::note::SigningKey;
 use crate::journal::writer::{Parts as WriterParts, WriterConfig};
@@ -30,13 +29,12 @@ use crate::ops::watch::{self, Snapshot, View, Watcher};
 use crate::shared::{Counters, HaltLevel, KillPage};
 use crate::types::time::{NS_PER_MS, NS_PER_S};
 use crate::types::{InstrumentTable, Reason};
-use crate::wire::link::Connector;
 
 use super::access::HaltReference;
 use super::audit::{Audit, Both};
 use super::checkpoints::Checkpoints;
-use super::line::{self, Parts, Shared};
-use super::placement::{self, HotThread, Placement, PlacementError};
+use super::line::{Assemble, Shared};
+use super::placement::{self, HotThread, Placement, PlacementError, Stage};
 use super::plan::Plan;
 use super::prepare::Prepared;
 use super::rest_worker::RestWorker;
@@ -178,6 +176,12 @@ pub struct Setup {
     pub arm: bool,
     /// Sees every record too: the audit of a recording.
     pub audit: Option<Audit>,
+    /// What stands at the line's end: the gateway, but in shadow.
+    pub last_stage: Stage,
+    /// Nothing that adds risk is written to the venue.
+    pub dry_run: bool,
+    /// Events that follow the boot's seal.
+    pub first_events: Vec<Event>,
 }
 
 impl Setup {
@@ -228,20 +232,15 @@ pub struct Ended {
 }
 
 /// Starts a session: the line's parts are given, everything around them is made here.
-pub fn start<M, A, D>(ground: Ground, parts: Parts<M, A, D>, mut setup: Setup) -> Result<Session, StartError>
-where
-    M: Connector + 'static,
-    A: Connector + 'static,
-    D: Door + 'static,
-{
-    let placement = placement::decide(&setup.plan.placement, &setup.granted)?;
+pub fn start(ground: Ground, parts: impl Assemble, mut setup: Setup) -> Result<Session, StartError> {
+    let placement = placement::decide(&setup.plan.placement, &setup.granted)?.ending_with(setup.last_stage);
     let Ground { paths, lock, epoch, shared, session } = ground;
     // Threads that are started from here on stay away from the hot cores, but for the hot ones, which pin themselves.
     cpu::confine_current_thread(&placement.cold_cores).map_err(io_error("confining the cold threads"))?;
     files::replace(&paths.halt_config(), setup.halt.text().as_bytes(), Durability::Atomic)
         .map_err(io_error(format!("writing {}", paths.halt_config().display())))?;
 
-    let line = line::build(parts, &shared);
+    let line = parts.assemble(&shared);
     let (to_control, control_watcher) = watch::channel();
     let (to_main, watcher) = watch::channel();
     let header = header(&setup, &shared, &session, epoch, &placement);
@@ -254,9 +253,7 @@ where
         line.ends.journal,
         writer_parts(&shared, view, setup.audit.take()),
     )?;
-    let mut events =
-        Events::open(&paths.events()).map_err(io_error(format!("opening {}", paths.events().display())))?;
-    announce(&mut events, &header, &writer, shared.clock.now().ns);
+    let events = open_events(&paths, &header, &writer, &setup.first_events, shared.clock.now().ns)?;
     let recovered = writer.recovered().cloned();
     let events_sender = events.sender();
     let stops = Stops::default();
@@ -358,6 +355,22 @@ impl Threads {
     }
 }
 
+fn open_events(
+    paths: &Paths,
+    header: &SessionHeader,
+    writer: &Writer,
+    first: &[Event],
+    now_ns: i64,
+) -> Result<Events, StartError> {
+    let mut events =
+        Events::open(&paths.events()).map_err(io_error(format!("opening {}", paths.events().display())))?;
+    announce(&mut events, header, writer, now_ns);
+    for event in first {
+        events.emit(event);
+    }
+    Ok(events)
+}
+
 /// The first events of a session: the boot's seal (R-GATE-7), and what opening the journal cut off.
 fn announce(events: &mut Events, header: &SessionHeader, writer: &Writer, now_ns: i64) {
     let seal = Event::new(now_ns, Level::Info, "BOOT_SEAL")
@@ -365,7 +378,8 @@ fn announce(events: &mut Events, header: &SessionHeader, writer: &Writer, now_ns
         .with("mode", header.mode.clone())
         .with("config_hash", header.config_hash.clone())
         .with("build", header.build_id.clone())
-        .with("boot_epoch", header.boot_epoch);
+        .with("boot_epoch", header.boot_epoch)
+        .with("dry_run", header.notes.get("dry_run").is_some_and(|v| *v == json!(true)));
     events.emit(&seal);
     if let Some(cut) = writer.recovered() {
         let event = Event::new(now_ns, Level::Warn, "JOURNAL_TAIL_CUT")
@@ -402,6 +416,7 @@ fn header(setup: &Setup, shared: &Shared, session: &str, epoch: u32, placement: 
     header.set_table(&setup.prepared_table);
     let threads: Vec<_> =
         placement.threads.iter().map(|t| json!({ "stages": t.name(), "core": t.core })).collect();
+    header.notes.insert("dry_run".to_owned(), json!(setup.dry_run));
     header.notes.insert("threads".to_owned(), json!(threads));
     header.notes.insert("counter_clock".to_owned(), json!(shared.clock.has_counter()));
     header

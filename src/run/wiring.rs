@@ -16,10 +16,13 @@ use crate::venue::binance::market::{MarketConfig, MarketSession};
 use crate::venue::binance::orders::{OrderConfig, OrderSession};
 
 use super::access::{Access, AccessError};
+use super::destination::{Destination, Rehearsal};
+use super::dry::DryDoor;
 use super::line::Parts;
-use super::paper::PaperDoor;
+use super::paper::{PaperDoor, assumed_balances};
 use super::plan::Plan;
 use super::session::StartError;
+use super::shadow::{Safety, ShadowParts};
 
 /// The door to a venue over TCP and TLS.
 pub type VenueDoor = WireDoor<TcpConnector>;
@@ -103,8 +106,30 @@ fn market_side(
     MarketSide::new(connector(&access.stream, tls), host, session, table, &feed_config(plan), seed)
 }
 
-/// The parts of a line between a venue and itself: market data in, orders out, both over TLS.
+/// The parts of a line between a venue and itself: market data in, orders out, both over TLS. Only to a destination, which is proof
+/// that the venue fits the mode.
 pub fn venue_parts(
+    plan: &Plan,
+    destination: &Destination,
+    brain: Brain,
+) -> Result<Parts<TcpConnector, TcpConnector, VenueDoor>, StartError> {
+    door_parts(plan, destination.access(), brain)
+}
+
+/// The same for a dry run: the gateway stops before the write, and behind it stands a door that writes no order.
+pub fn rehearsal_parts(
+    plan: &Plan,
+    rehearsal: &Rehearsal,
+    brain: Brain,
+) -> Result<Parts<TcpConnector, TcpConnector, DryDoor<VenueDoor>>, StartError> {
+    let Parts { feed, market, account, signal, risk, forward_market, gateway, door, limits } =
+        door_parts(plan, rehearsal.access(), brain)?;
+    let gateway = GatewayConfig { dry_run: true, ..gateway };
+    let door = DryDoor::over(door);
+    Ok(Parts { feed, market, account, signal, risk, forward_market, gateway, door, limits })
+}
+
+fn door_parts(
     plan: &Plan,
     access: &Access,
     brain: Brain,
@@ -151,5 +176,24 @@ pub fn paper_parts(
         door: PaperDoor::new(&table, &plan.paper, order_config(plan), seed)?,
         gateway: gateway_config(plan),
         limits,
+    })
+}
+
+/// The parts of a shadow line: a venue's market data in, nothing behind risk.
+pub fn shadow_parts(
+    plan: &Plan,
+    safety: &Safety,
+    brain: Brain,
+) -> Result<ShadowParts<TcpConnector>, StartError> {
+    let access = safety.access();
+    let tls = client_config(&access.roots);
+    let seed = brain.seed;
+    let (signal, risk, table, _) = minds(plan, brain)?;
+    Ok(ShadowParts {
+        feed: feed_config(plan),
+        market: market_side(plan, access, &table, &tls, seed),
+        signal,
+        risk,
+        balances: assumed_balances(&plan.paper, &table)?,
     })
 }

@@ -114,6 +114,8 @@ reasons! {
     RateLimited = 50, "RATE_LIMITED";
     /// The venue banned us for a while (418).
     Banned = 51, "BANNED";
+    /// Shadow: there is no gateway. The decision is recorded and goes nowhere.
+    Shadow = 52, "SHADOW";
     // Feed.
     /// An update is missing.
     SequenceGap = 60, "SEQUENCE_GAP";

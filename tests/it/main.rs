@@ -31,6 +31,7 @@ mod journal_tamper;
 mod journal_writer;
 mod kill;
 mod market;
+mod modes;
 mod net;
 mod ops;
 mod peer;

@@ -3,7 +3,10 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use interlock::run::plan::Mode;
+use interlock::sim::server::Persona;
 
 /// A low-latency trading engine that cannot trade by accident.
 ///
@@ -46,12 +49,15 @@ pub(crate) enum Verb {
     /// Run the engine (the demo, unless told otherwise).
     #[command(
         after_help = "Examples:\n  interlock run --duration 30s\n  interlock run --venue data-venue/venue.json\n  \
-        interlock run --recording spot_btcusdt_20240808.gz\n  interlock run -c config/paper.toml --mode paper"
+        interlock run --recording spot_btcusdt_20240808.gz\n  interlock run -c config/paper.toml\n  interlock run -c config/shadow.toml\n  \
+        interlock run -c config/testnet.toml --dry-run"
     )]
     Run(RunArgs),
     /// Run the embedded venue alone.
     #[command(after_help = "Example:\n  interlock venue --data-dir data-venue\n  \
-        interlock run --venue data-venue/venue.json")]
+        interlock run --venue data-venue/venue.json\n  \
+        interlock venue --persona testnet --data-dir data-testnet\n  \
+        interlock run --mode testnet --venue data-testnet/venue.json")]
     Venue(VenueArgs),
     /// One look at a running engine.
     #[command(after_help = "Example:\n  interlock status -o json | jq .kill")]
@@ -100,10 +106,17 @@ pub(crate) enum Verb {
 
 /// `interlock run`.
 #[derive(Debug, Clone, Default, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "flags of a command line")]
 pub(crate) struct RunArgs {
     /// Which edges stand at the ends of the line; overrides the configuration.
-    #[arg(long, value_name = "MODE", value_parser = ["demo", "paper"])]
+    #[arg(long, value_name = "MODE", value_parser = PossibleValuesParser::new(Mode::ALL.map(Mode::name)))]
     pub(crate) mode: Option<String>,
+    /// Rehearse: encode and sign every order, and stop before the write. Questions to the venue leave, and so do a halt's cancels.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// For live: the hash of the effective configuration (`interlock config hash`) that is to be run.
+    #[arg(long, value_name = "HASH")]
+    pub(crate) live_confirm: Option<String>,
     /// Stop by itself after this long, such as 30s or 5m.
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub(crate) duration: Option<Duration>,
@@ -127,9 +140,13 @@ pub(crate) struct RunArgs {
 /// `interlock venue`.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct VenueArgs {
-    /// Address to listen on; port 0 takes any.
-    #[arg(long, default_value = "127.0.0.1:0", value_name = "ADDR")]
-    pub(crate) listen: String,
+    /// Whom to play: each has its own address (127.0.0.1, .2, .3), certificate and keys.
+    #[arg(long, default_value = "demo", value_name = "WHO",
+        value_parser = PossibleValuesParser::new(Persona::ALL.map(Persona::name)))]
+    pub(crate) persona: String,
+    /// Address to listen on, the persona's own; port 0 takes any.
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) listen: Option<String>,
     /// Which venues to speak as.
     #[arg(long, value_delimiter = ',', default_value = "binance", value_parser = ["binance"])]
     pub(crate) dialect: Vec<String>,

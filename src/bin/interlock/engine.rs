@@ -1,4 +1,4 @@
-//! `interlock run`, `interlock venue`, `interlock journal replay`.
+//! `interlock run`, `interlock journal replay`.
 
 use std::io::{IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use anyhow::{Context as _, anyhow};
+use anyhow::Context as _;
 use interlock::agent::cpu::Granted;
 use interlock::agent::{Clock, clock};
 use interlock::ops::client::exit::{DONE, REFUSED};
@@ -14,18 +14,19 @@ use interlock::ops::client::read_status;
 use interlock::ops::paths::Paths;
 use interlock::run::access::Access;
 use interlock::run::audit::Audit;
+use interlock::run::edges::Edges;
+use interlock::run::placement::Stage;
 use interlock::run::plan::{self, Environment, Mode, Plan};
 use interlock::run::prepare::{self, PrepareError, Prepared};
 use interlock::run::session::{self, Ground, Session, Setup, StartError};
-use interlock::run::wiring::{self, Brain};
-use interlock::sim::faults::FaultPlan;
+use interlock::run::wiring::Brain;
 use interlock::sim::recording::{RecordingClock, RecordingConfig, Speed};
-use interlock::sim::server::{VenueConfig, VenueError, VenueHandle, symbol_specs};
+use interlock::sim::server::{VenueConfig, VenueError, VenueHandle};
 use serde_json::json;
 
 use crate::Failure;
 use crate::Outcome;
-use crate::args::{Common, Output, RunArgs, VenueArgs};
+use crate::args::{Common, Output, RunArgs};
 use crate::exit;
 use crate::screen::{Screen, summary};
 
@@ -33,7 +34,7 @@ use crate::screen::{Screen, summary};
 const FRAME: Duration = Duration::from_millis(500);
 
 /// Set by SIGINT and SIGTERM.
-fn stop_signal() -> anyhow::Result<Arc<AtomicBool>> {
+pub(crate) fn stop_signal() -> anyhow::Result<Arc<AtomicBool>> {
     let flag = Arc::new(AtomicBool::new(false));
     for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
         // The second one ends the process at once, should the graceful way hang.
@@ -49,20 +50,22 @@ fn say(text: &str) {
 
 pub(crate) fn run(common: &Common, args: &RunArgs) -> Outcome {
     let mut plan = plan::load(&common.config).map_err(Failure::usage)?;
-    match args.mode.as_deref() {
-        Some("paper") => plan.mode = Mode::Paper,
-        Some(_) => plan.mode = Mode::Demo,
-        None => {}
+    if let Some(mode) = args.mode.as_deref().and_then(Mode::parse) {
+        plan.mode = mode;
     }
+    // Not a part of the configuration's hash: what is rehearsed is what will be run.
+    let dry_run = plan.dry_run || args.dry_run;
     let environment = Environment::read();
     let granted = Granted::read().context("reading the granted cores")?;
     let stop = stop_signal().context("listening for signals")?;
     let held = Ground::lock(&common.data_dir).map_err(started_nothing)?;
     let clock = Clock::system();
     let (venue, access) = open_venue(common, args, &mut plan, &environment)?;
-    if plan.mode == Mode::Demo {
-        access.must_be_on_loopback().map_err(|error| Failure { code: REFUSED, error: error.into() })?;
-    }
+    // Before anything is asked of anyone: a mode that does not fit its venue has started nothing.
+    let is_embedded = venue.is_some() || args.venue.is_some();
+    let edges = Edges::choose((plan.mode, dry_run), access, &environment, is_embedded, None)
+        .map_err(|error| Failure { code: REFUSED, error: error.into() })?;
+    let access = edges.access().clone();
     let rest = prepare::rest_of(&access);
     if venue.is_some() && !args.recording.is_empty() {
         // The engine lives in the recording's time, so that its bars fall where they fell.
@@ -77,8 +80,8 @@ pub(crate) fn run(common: &Common, args: &RunArgs) -> Outcome {
     for filter in &prepared.unknown_filters {
         say(&format!("interlock: the venue has a filter that is not known here and not applied: {filter}"));
     }
-    // Neither mode can reach a real venue's orders, so both arm themselves, and say so; but not over the end of a session that
-    // nobody has looked at.
+    // No mode but live reaches real money, so they arm themselves, and say so; live's start is the act of arming, behind its
+    // gates. But never over the end of a session that nobody has looked at.
     let unclean = session::ended_uncleanly(&held.0);
     if unclean {
         say(
@@ -96,7 +99,7 @@ pub(crate) fn run(common: &Common, args: &RunArgs) -> Outcome {
         (Some(audit), Some(finding))
     };
     let session =
-        start(&plan, &access, rest, prepared, ground, (granted, environment.kill_switch, arm), audit)?;
+        start(&plan, edges, rest, prepared, ground, (granted, environment.kill_switch, arm), audit)?;
     if !args.recording.is_empty() {
         follow_recording(&session.shared.clock, &paths, &access);
     }
@@ -152,6 +155,14 @@ fn open_venue(
         let access = Access::from_plan(plan, environment.api_key_file.clone()).map_err(Failure::usage)?;
         return Ok((None, access));
     }
+    if matches!(plan.mode, Mode::Testnet | Mode::Live) {
+        return Err(Failure::usage(anyhow::anyhow!(
+            "mode {} needs a venue: give -c config/{}.toml, or `interlock venue --persona {}` and --venue FILE",
+            plan.mode.name(),
+            plan.mode.name(),
+            plan.mode.name()
+        )));
+    }
     let config = VenueConfig {
         seed: plan.venue.seed,
         recording: recording(&args.recording, args.full_speed),
@@ -167,9 +178,10 @@ fn open_venue(
 }
 
 /// What was asked of the embedded venue is the user's to mend; what the host did not give is not.
-fn no_venue(error: VenueError) -> Failure {
+pub(crate) fn no_venue(error: VenueError) -> Failure {
     match error {
         VenueError::NotLoopback(_)
+        | VenueError::NotItsAddress { .. }
         | VenueError::Symbol(_)
         | VenueError::Balance(_)
         | VenueError::Recording(_) => Failure::usage(error),
@@ -181,7 +193,7 @@ fn no_venue(error: VenueError) -> Failure {
     }
 }
 
-fn recording(files: &[PathBuf], full_speed: bool) -> Option<RecordingConfig> {
+pub(crate) fn recording(files: &[PathBuf], full_speed: bool) -> Option<RecordingConfig> {
     (!files.is_empty()).then(|| RecordingConfig {
         files: files.to_vec(),
         klines: Vec::new(),
@@ -193,7 +205,7 @@ fn recording(files: &[PathBuf], full_speed: bool) -> Option<RecordingConfig> {
 #[expect(clippy::too_many_arguments, reason = "everything that a session is made of, once")]
 fn start(
     plan: &Plan,
-    access: &Access,
+    edges: Edges,
     rest: interlock::net::Rest,
     prepared: Prepared,
     ground: Ground,
@@ -207,7 +219,7 @@ fn start(
     let rest_url = rest.endpoint().to_string();
     let setup = Setup {
         mode: plan.mode.name().to_owned(),
-        halt: access.halt_reference(rest_url, plan.venue.symbols.clone()),
+        halt: edges.access().halt_reference(rest_url, plan.venue.symbols.clone()),
         prepared_table: table,
         strategies,
         rest,
@@ -216,18 +228,12 @@ fn start(
         kill_environment,
         arm,
         audit,
+        last_stage: Stage::Gateway,
+        dry_run: false,
+        first_events: Vec::new(),
         plan: plan.clone(),
     };
-    match plan.mode {
-        Mode::Demo => {
-            let parts = wiring::venue_parts(plan, access, brain).map_err(started_nothing)?;
-            session::start(ground, parts, setup).map_err(started_nothing)
-        }
-        Mode::Paper => {
-            let parts = wiring::paper_parts(plan, access, brain).map_err(started_nothing)?;
-            session::start(ground, parts, setup).map_err(started_nothing)
-        }
-    }
+    edges.start(ground, plan, brain, setup).map_err(started_nothing)
 }
 
 /// Shows the running engine until it is to stop, then stops it and says how it went.
@@ -272,49 +278,6 @@ fn watch(
     let mut out = std::io::stdout().lock();
     write!(out, "{}", summary(&name, last.as_ref(), &ended))?;
     Ok(())
-}
-
-pub(crate) fn venue(common: &Common, args: &VenueArgs) -> Outcome {
-    let stop = stop_signal().context("listening for signals")?;
-    let listen = args.listen.parse().map_err(|_| {
-        Failure::usage(anyhow!("--listen {:?} is not an address like 127.0.0.1:9443", args.listen))
-    })?;
-    let faults = match &args.faults {
-        None => FaultPlan::default(),
-        Some(path) => {
-            let text = std::fs::read_to_string(path)
-                .with_context(|| format!("reading {}", path.display()))
-                .map_err(Failure::usage)?;
-            FaultPlan::from_toml(&text).map_err(|e| Failure::usage(anyhow!("{}: {e}", path.display())))?
-        }
-    };
-    let config = VenueConfig {
-        listen,
-        seed: args.seed,
-        recording: recording(&args.recording, args.full_speed),
-        faults,
-        symbols: symbol_specs(&args.symbols).map_err(|e| Failure::usage(anyhow!("--symbols: {e}")))?,
-        ..VenueConfig::demo(common.data_dir.clone())
-    };
-    let handle = interlock::sim::server::start(config).map_err(no_venue)?;
-    let mut out = std::io::stdout().lock();
-    let urls = handle.urls();
-    writeln!(out, "rest        {}", urls.rest)?;
-    writeln!(out, "ws_streams  {}", urls.ws_streams)?;
-    writeln!(out, "ws_api      {}", urls.ws_api)?;
-    writeln!(out, "venue.json  {}", handle.file_path().display())?;
-    out.flush()?;
-    let clock = Clock::system();
-    let began_ns = clock.mono_ns();
-    let until_ns =
-        args.duration.map(|d| began_ns.saturating_add(i64::try_from(d.as_nanos()).unwrap_or(i64::MAX)));
-    // Acquire pairs with the handler's release.
-    while !stop.load(Ordering::Acquire) && until_ns.is_none_or(|until| clock.mono_ns() < until) {
-        clock::sleep(Duration::from_millis(100));
-    }
-    handle.stop();
-    writeln!(out, "System shutdown complete")?;
-    Ok(DONE)
 }
 
 pub(crate) fn replay(common: &Common, dir: &Path, session: Option<&str>) -> Outcome {

@@ -8,6 +8,7 @@ mod incident;
 mod journal;
 mod kill;
 mod screen;
+mod venue;
 
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -85,7 +86,7 @@ fn run(cli: Cli) -> Outcome {
     let common = cli.common;
     match cli.verb.unwrap_or_else(|| Verb::Run(args::RunArgs::default())) {
         Verb::Run(args) => engine::run(&common, &args),
-        Verb::Venue(args) => engine::venue(&common, &args),
+        Verb::Venue(args) => venue::run(&common, &args),
         Verb::Status { watch } => Ok(status(&common, watch)),
         Verb::Kill(verb) => Ok(kill::run(&common, verb)),
         Verb::Orders => Ok(with_console(&common, client::orders)),

@@ -278,6 +278,9 @@ fn check_sense(plan: &Plan) -> Result<(), ConfigError> {
             plan.reconcile.max_age_s, plan.reconcile.every_s
         ));
     }
+    if let Err(error) = plan.shadow.check() {
+        return wrong(error);
+    }
     if plan.paper.latency_min_us > plan.paper.latency_max_us {
         return wrong(format!(
             "paper.latency_min_us = {} is over paper.latency_max_us = {}",

@@ -7,6 +7,7 @@ mod files;
 mod orders;
 mod ranges;
 mod sections;
+mod shadow;
 
 use std::path::PathBuf;
 
@@ -16,6 +17,7 @@ pub use sections::{
     FeedSection, GatewaySection, Idle, JournalSection, KillSection, Layout, Mode, PaperSection,
     PlacementSection, Plan, Signing, StrategySection, VenueSection,
 };
+pub use shadow::ShadowSection;
 
 impl Plan {
     /// The effective configuration as canonical JSON: keys sorted, defaults filled in. What the hash is taken over.
@@ -52,6 +54,8 @@ pub struct Environment {
     pub kill_switch: bool,
     /// `INTERLOCK_API_KEY_FILE`: where the API key is, instead of the configuration's path.
     pub api_key_file: Option<PathBuf>,
+    /// Whether `LIVE_TRADING` is there at all, whatever it says: shadow does not start beside it (R-MODE-2).
+    pub live_trading_set: bool,
 }
 
 impl Environment {
@@ -63,6 +67,7 @@ impl Environment {
             kill_switch: get("LIVE_KILL_SWITCH")
                 .is_some_and(|v| !matches!(v.as_str(), "0" | "off" | "false")),
             api_key_file: get("INTERLOCK_API_KEY_FILE").map(PathBuf::from),
+            live_trading_set: std::env::var_os("LIVE_TRADING").is_some(),
         }
     }
 }

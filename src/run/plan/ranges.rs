@@ -65,6 +65,18 @@ pub(super) const RANGES: &[Range] = &[
     range("paper.latency_max_us", 0, 10_000_000, "a model of a network, not of a mail coach"),
     range("paper.maker_fee_centi_bp", 0, 100_000, "10 % at most"),
     range("paper.taker_fee_centi_bp", 0, 100_000, "10 % at most"),
+    range(
+        "shadow.followed_max",
+        1,
+        1_000_000,
+        "each followed decision takes about 100 bytes for its longest horizon",
+    ),
+    range(
+        "shadow.heartbeat_s",
+        1,
+        3_600,
+        "after two hours without one, the shadow programme counts as stopped",
+    ),
 ];
 
 /// The first figure that is out of its bounds, with what was found.

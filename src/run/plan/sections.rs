@@ -10,6 +10,7 @@ use crate::ops::emergency::EmergencyConfig;
 use crate::risk::RiskConfig;
 
 use super::orders::{ExitsSection, ReconcileSection};
+use super::shadow::ShadowSection;
 
 /// Which edges stand at the two ends of the line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -18,17 +19,34 @@ pub enum Mode {
     /// The embedded venue on both ends, over TLS on loopback.
     #[default]
     Demo,
+    /// A venue's market data; nothing behind risk: decisions are recorded and go nowhere.
+    Shadow,
     /// A venue's market data; fills from the fill model.
     Paper,
+    /// A test venue on both ends: real protocol, play money.
+    Testnet,
+    /// The venue on both ends: real money, behind all gates.
+    Live,
 }
 
 impl Mode {
+    /// All, in the order of the ladder.
+    pub const ALL: [Self; 5] = [Self::Demo, Self::Shadow, Self::Paper, Self::Testnet, Self::Live];
+
     /// As in configuration.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Demo => "demo",
+            Self::Shadow => "shadow",
             Self::Paper => "paper",
+            Self::Testnet => "testnet",
+            Self::Live => "live",
         }
+    }
+
+    /// From its name.
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|mode| mode.name() == name)
     }
 }
 
@@ -38,6 +56,8 @@ impl Mode {
 pub struct Plan {
     /// Which edges stand at the two ends of the line.
     pub mode: Mode,
+    /// Everything but the write: orders are encoded and signed, and stop there (also by `--dry-run`).
+    pub dry_run: bool,
     /// Where orders and data go.
     pub venue: VenueSection,
     /// Which stage runs on which core.
@@ -60,6 +80,8 @@ pub struct Plan {
     pub reconcile: ReconcileSection,
     /// Stops and targets that the engine manages; a strategy's own section goes before it.
     pub exits: ExitsSection,
+    /// What shadow mode records.
+    pub shadow: ShadowSection,
     /// What trades.
     pub strategy: Vec<StrategySection>,
 }
@@ -250,6 +272,7 @@ impl Default for Plan {
     fn default() -> Self {
         Self {
             mode: Mode::default(),
+            dry_run: false,
             venue: VenueSection::default(),
             placement: PlacementSection::default(),
             feed: FeedSection::default(),
@@ -261,6 +284,7 @@ impl Default for Plan {
             paper: PaperSection::default(),
             reconcile: ReconcileSection::default(),
             exits: ExitsSection::default(),
+            shadow: ShadowSection::default(),
             strategy: vec![
                 StrategySection::named("ma_crossover"),
                 StrategySection::named("order_flow_imbalance"),

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::keys::DemoKeys;
+use super::persona::Persona;
 
 /// Name of the file in the venue's data directory.
 pub const VENUE_FILE: &str = "venue.json";
@@ -39,6 +40,9 @@ pub struct ControlAccess {
 pub struct VenueFile {
     /// Version of this format.
     pub version: u32,
+    /// Who it plays.
+    #[serde(default)]
+    pub persona: Persona,
     /// The dialect spoken at these URLs.
     pub dialect: String,
     /// Process that serves them.

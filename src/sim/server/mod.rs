@@ -24,6 +24,7 @@ mod ops_market;
 mod ops_trade;
 mod outbox;
 mod params;
+mod persona;
 mod replay;
 mod shapes;
 mod start;
@@ -37,10 +38,11 @@ pub use conn::ConnectionRules;
 pub use file::{CA_FILE, ControlAccess, VENUE_FILE, VenueFile, VenueUrls};
 pub use keys::{ApiKey, DemoKeys, Permission};
 pub use limits::LimitRules;
+pub use persona::Persona;
 pub use start::{VenueHandle, start};
 pub use state::Stats;
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use super::exchange::{SpecError, SymbolSpec};
@@ -71,7 +73,9 @@ impl Dialect {
 /// How a venue is set up.
 #[derive(Clone, Debug)]
 pub struct VenueConfig {
-    /// Where to listen; loopback, port 0 = any.
+    /// Who it plays.
+    pub persona: Persona,
+    /// Where to listen: the persona's own address, port 0 = any.
     pub listen: SocketAddr,
     /// Seed of the order flow.
     pub seed: u64,
@@ -100,11 +104,17 @@ pub struct VenueConfig {
 }
 
 impl VenueConfig {
+    /// A venue that plays someone, at its own address.
+    pub fn playing(persona: Persona, data_dir: PathBuf) -> Self {
+        Self { persona, listen: SocketAddr::from((persona.address(), 0)), ..Self::demo(data_dir) }
+    }
+
     /// The demo's venue: BTCUSDT and ETHUSDT with order flow, over TLS, on any port of loopback.
     pub fn demo(data_dir: PathBuf) -> Self {
         let units = |whole: i64| Qty::from_units(whole * Qty::ONE.units());
         Self {
-            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            persona: Persona::Demo,
+            listen: SocketAddr::from((Persona::Demo.address(), 0)),
             seed: 1,
             symbols: vec![SymbolSpec::btcusdt(), SymbolSpec::ethusdt()],
             data_dir,
@@ -160,6 +170,18 @@ pub enum VenueError {
     /// Not on loopback.
     #[error("the embedded venue listens on loopback only, not on {0}; use 127.0.0.1:PORT or [::1]:PORT")]
     NotLoopback(SocketAddr),
+    /// Another persona's address.
+    #[error(
+        "the embedded venue plays {} and listens on {} for it, not on {at}",
+        persona.name(),
+        persona.address()
+    )]
+    NotItsAddress {
+        /// Who it plays.
+        persona: Persona,
+        /// Where it was to listen.
+        at: SocketAddr,
+    },
     /// The address is taken or not ours.
     #[error("the embedded venue can't listen on {at}: {source}")]
     Listen {

@@ -136,6 +136,9 @@ pub fn start(config: VenueConfig) -> Result<VenueHandle, VenueError> {
     if !config.listen.ip().is_loopback() {
         return Err(VenueError::NotLoopback(config.listen));
     }
+    if !config.persona.may_listen_on(config.listen.ip()) {
+        return Err(VenueError::NotItsAddress { persona: config.persona, at: config.listen });
+    }
     let clock = VenueClock::new(Clock::system());
     let plan = config.recording.clone().map(Plan::read).transpose()?;
     if let Some(plan) = &plan {
@@ -153,6 +156,7 @@ pub fn start(config: VenueConfig) -> Result<VenueHandle, VenueError> {
     let symbols = exchange.symbols().map(|(_, spec)| spec.symbol.as_str().to_owned()).collect();
     let file = VenueFile {
         version: 1,
+        persona: config.persona,
         dialect: config.dialects.first().map_or("binance", |d| d.name()).to_owned(),
         pid: std::process::id(),
         urls: urls(local_addr, config.tls),
@@ -211,7 +215,7 @@ fn certificate(config: &VenueConfig) -> Result<(Option<TlsAcceptor>, Option<Path
     if !config.tls {
         return Ok((None, None));
     }
-    let identity = tls::make_identity()?;
+    let identity = tls::make_identity(config.persona)?;
     let path = config.data_dir.join(CA_FILE);
     write_private(&path, identity.ca_pem.as_bytes()).map_err(fail(path.clone()))?;
     // Other programs are told the path: it must hold wherever they were started.

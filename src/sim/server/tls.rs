@@ -1,7 +1,7 @@
 //! Certificates of the embedded venue: an authority made at start, a server certificate signed by it, and nothing kept
 //! but the authority's public half. A client that trusts the file trusts this one run of this one venue.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 
 use rcgen::{
@@ -12,6 +12,7 @@ use rustls::ServerConfig;
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 
 use super::VenueError;
+use super::persona::Persona;
 
 /// What a venue with TLS needs: the acceptor's configuration and the authority's certificate for the clients.
 pub(super) struct Identity {
@@ -29,11 +30,15 @@ fn authority() -> Result<(CertificateParams, KeyPair), rcgen::Error> {
     Ok((params, KeyPair::generate()?))
 }
 
-fn leaf() -> Result<(CertificateParams, KeyPair), rcgen::Error> {
-    let mut params = CertificateParams::new(vec!["localhost".to_owned()])?;
+fn leaf(persona: Persona) -> Result<(CertificateParams, KeyPair), rcgen::Error> {
+    let is_demo = persona == Persona::Demo;
+    let names = if is_demo { vec!["localhost".to_owned()] } else { Vec::new() };
+    let mut params = CertificateParams::new(names)?;
     params.distinguished_name.push(DnType::CommonName, "Interlock embedded venue");
-    params.subject_alt_names.push(SanType::IpAddress(IpAddr::V4(Ipv4Addr::LOCALHOST)));
-    params.subject_alt_names.push(SanType::IpAddress(IpAddr::V6(Ipv6Addr::LOCALHOST)));
+    params.subject_alt_names.push(SanType::IpAddress(IpAddr::V4(persona.address())));
+    if is_demo {
+        params.subject_alt_names.push(SanType::IpAddress(IpAddr::V6(Ipv6Addr::LOCALHOST)));
+    }
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
     // Strict verifiers (OpenSSL 3 behind Python 3.13) refuse a leaf that does not name its issuer's key.
@@ -41,13 +46,13 @@ fn leaf() -> Result<(CertificateParams, KeyPair), rcgen::Error> {
     Ok((params, KeyPair::generate()?))
 }
 
-/// Makes the authority and the server's certificate for `localhost`, `127.0.0.1` and `::1`.
-pub(super) fn make_identity() -> Result<Identity, VenueError> {
+/// Makes the authority and the server's certificate: for the persona's own address, and for the demo's also `localhost` and `::1`.
+pub(super) fn make_identity(persona: Persona) -> Result<Identity, VenueError> {
     let fail = |e: rcgen::Error| VenueError::Tls(e.to_string());
     let (ca_params, ca_key) = authority().map_err(fail)?;
     let ca = ca_params.self_signed(&ca_key).map_err(fail)?;
     let issuer = Issuer::from_params(&ca_params, &ca_key);
-    let (leaf_params, leaf_key) = leaf().map_err(fail)?;
+    let (leaf_params, leaf_key) = leaf(persona).map_err(fail)?;
     let cert = leaf_params.signed_by(&leaf_key, &issuer).map_err(fail)?;
     let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(leaf_key.serialize_der()));
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
