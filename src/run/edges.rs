@@ -1,5 +1,5 @@
-//! Which edges stand at the two ends of the line: the one place where a mode becomes parts (R-MODE-1). The four stages never learn
-//! which it was.
+//! Which edges stand at the two ends of the line: the one place where a mode becomes parts (R-MODE-1). The stages never
+//! learn which it was.
 //!
 //! | mode | market data from | behind risk | account | key |
 //! |---|---|---|---|---|

@@ -106,8 +106,8 @@ fn market_side(
     MarketSide::new(connector(&access.stream, tls), host, session, table, &feed_config(plan), seed)
 }
 
-/// The parts of a line between a venue and itself: market data in, orders out, both over TLS. Only to a destination, which is proof
-/// that the venue fits the mode.
+/// The parts of a line between a venue and itself: market data in, orders out, both over TLS. Only to a destination, which
+/// is proof that the venue fits the mode.
 pub fn venue_parts(
     plan: &Plan,
     destination: &Destination,

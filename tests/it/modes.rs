@@ -1,4 +1,5 @@
-//! The modes (R-MODE-1, R-MODE-2): each file is what it says, each mode takes only the venues that fit it, shadow and dry run can't send.
+//! The modes (R-MODE-1, R-MODE-2): each file is what it says, each mode takes only the venues that fit it, shadow and dry run
+//! can't send.
 
 use std::fs;
 use std::path::PathBuf;

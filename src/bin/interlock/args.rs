@@ -49,7 +49,8 @@ pub(crate) enum Verb {
     /// Run the engine (the demo, unless told otherwise).
     #[command(
         after_help = "Examples:\n  interlock run --duration 30s\n  interlock run --venue data-venue/venue.json\n  \
-        interlock run --recording spot_btcusdt_20240808.gz\n  interlock run -c config/paper.toml\n  interlock run -c config/shadow.toml\n  \
+        interlock run --recording spot_btcusdt_20240808.gz\n  interlock run -c config/paper.toml\n  \
+        interlock run -c config/shadow.toml\n  \
         interlock run -c config/testnet.toml --dry-run"
     )]
     Run(RunArgs),
@@ -111,7 +112,7 @@ pub(crate) struct RunArgs {
     /// Which edges stand at the ends of the line; overrides the configuration.
     #[arg(long, value_name = "MODE", value_parser = PossibleValuesParser::new(Mode::ALL.map(Mode::name)))]
     pub(crate) mode: Option<String>,
-    /// Rehearse: encode and sign every order, and stop before the write. Questions to the venue leave, and so do a halt's cancels.
+    /// Rehearse: encode and sign every order, and stop before the write. Questions leave, and so do a halt's cancels.
     #[arg(long)]
     pub(crate) dry_run: bool,
     /// For live: the hash of the effective configuration (`interlock config hash`) that is to be run.

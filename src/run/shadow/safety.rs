@@ -1,5 +1,5 @@
-//! Whether shadow may start: a table of checks, each of which can fail. What the types already forbid (a gateway, a door, an account
-//! session) needs no check; what the environment and the configuration could ask for does.
+//! Whether shadow may start: a table of checks, each of which can fail. What the types already forbid (a gateway, a door, an
+//! account session) needs no check; what the environment and the configuration could ask for does.
 
 use serde_json::{Map, Value};
 

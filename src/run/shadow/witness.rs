@@ -34,8 +34,8 @@ pub struct WitnessRings {
 #[derive(Debug)]
 pub struct Witness {
     rings: WitnessRings,
-    /// Facts-to-be that found the return ring full, kept in order. What risk decides is taken meanwhile, always: a full return ring
-    /// would otherwise stop risk, signal and feed, which alone can empty it.
+    /// Facts-to-be that found the return ring full, kept in order. What risk decides is taken meanwhile, always: a full return
+    /// ring would otherwise stop risk, signal and feed, which alone can empty it.
     waiting: VecDeque<Body>,
     page: Arc<KillPage>,
     counters: Arc<Counters>,

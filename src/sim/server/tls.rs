@@ -46,7 +46,7 @@ fn leaf(persona: Persona) -> Result<(CertificateParams, KeyPair), rcgen::Error> 
     Ok((params, KeyPair::generate()?))
 }
 
-/// Makes the authority and the server's certificate: for the persona's own address, and for the demo's also `localhost` and `::1`.
+/// Makes the authority and the server's certificate: for the persona's own address, for the demo's also `localhost` and `::1`.
 pub(super) fn make_identity(persona: Persona) -> Result<Identity, VenueError> {
     let fail = |e: rcgen::Error| VenueError::Tls(e.to_string());
     let (ca_params, ca_key) = authority().map_err(fail)?;
