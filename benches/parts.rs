@@ -444,6 +444,7 @@ fn informed() -> (Risk, Intent, HaltView) {
         cause_seq: 9,
         cause_ns: NOW.ns,
         strategy: StrategyId(0),
+        owner: StrategyId(0),
         instrument: InstrumentId(0),
         reduce_only: false,
         action: Action::Place(spec),

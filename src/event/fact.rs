@@ -1,6 +1,6 @@
 //! Facts: everything that enters the engine, stamped and numbered once, by feed.
 
-use crate::event::Command;
+use crate::event::{Carry, Command};
 use crate::limits::LEVELS_PER_FACT;
 use crate::types::order::OrderState;
 use crate::types::{
@@ -47,6 +47,8 @@ pub enum Body {
     ClockOffset(ClockOffset),
     /// At the start of a session: an order of an earlier boot of which no end is recorded.
     Carried(CarriedOrder),
+    /// What an earlier session left: only ever the first facts of a session.
+    Carry(Carry),
 }
 
 /// Best bid and ask of an instrument.

@@ -13,6 +13,8 @@ pub struct Intent {
     pub cause_ns: i64,
     /// Whose.
     pub strategy: StrategyId,
+    /// Whose position it changes: the strategy's own, except where the operator closes a strategy's position.
+    pub owner: StrategyId,
     /// On what.
     pub instrument: InstrumentId,
     /// Only ever reduces a position: an exit. Risk checks that it does and then spares it the entry limits.

@@ -3,6 +3,7 @@
 //! There is one line and one total order (see `docs/ARCHITECTURE.md`): feed numbers every fact; signal passes facts on
 //! and puts the intents that they caused right behind them; risk judges in that order.
 
+pub mod carry;
 pub mod command;
 pub mod decision;
 pub mod fact;
@@ -12,6 +13,7 @@ pub mod ledger;
 pub mod line;
 pub mod record;
 
+pub use carry::{CarriedAccount, CarriedPosition, CarriedStrategy, Carry, CarryHead};
 pub use command::{Command, CommandKind};
 pub use decision::{Decision, GatewayNote, NoteKind, Order, Sent, SentKind, Verdict};
 pub use fact::{

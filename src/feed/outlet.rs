@@ -126,6 +126,7 @@ impl Outlet {
             | Body::Command(_)
             | Body::Timer
             | Body::ClockOffset(_)
+            | Body::Carry(_)
             | Body::Carried(_) => {
                 self.private(body);
                 true

@@ -114,7 +114,6 @@ wire_struct!(CarriedOrder {
 });
 wire_struct!(Command { kind, instrument, uid, ticket, halt_epoch });
 wire_struct!(OrderSpec { side, order_type, time_in_force, price, qty });
-wire_struct!(Intent { client, cause_seq, cause_ns, strategy, instrument, reduce_only, action });
 wire_struct!(Decision { client, cause_seq, verdict, reason, halt_level, lease_valid, instrument, exposure });
 wire_struct!(Sent { client, kind, instrument, timestamp_ms, text_len, text_crc, at_ns });
 wire_struct!(GatewayNote { kind, reason, client, value, at_ns });
@@ -166,6 +165,84 @@ impl Wire for Depth {
     }
 }
 
+/// In an action's tag: an owner who is not the strategy follows the intent. Without the bit they are one, as in older
+/// journals.
+const OWNED: u8 = 0x40;
+
+impl Wire for Intent {
+    #[inline]
+    fn put(&self, out: &mut Vec<u8>) {
+        let Self { client, cause_seq, cause_ns, strategy, owner, instrument, reduce_only, action } = self;
+        client.put(out);
+        cause_seq.put(out);
+        cause_ns.put(out);
+        strategy.put(out);
+        instrument.put(out);
+        reduce_only.put(out);
+        let tag_at = out.len();
+        action.put(out);
+        if owner != strategy {
+            out[tag_at] |= OWNED;
+            owner.put(out);
+        }
+    }
+    #[inline]
+    fn get(input: &mut Input<'_>) -> Result<Self, DecodeError> {
+        let mut intent = Self {
+            client: Wire::get(input)?,
+            cause_seq: Wire::get(input)?,
+            cause_ns: Wire::get(input)?,
+            strategy: Wire::get(input)?,
+            owner: StrategyId::OPERATOR,
+            instrument: Wire::get(input)?,
+            reduce_only: Wire::get(input)?,
+            action: Action::CancelAll,
+        };
+        let tag = u8::get(input)?;
+        intent.action = action_of(tag & !OWNED, input)?;
+        intent.owner = intent.strategy;
+        if tag & OWNED != 0 {
+            intent.owner = Wire::get(input)?;
+            if intent.owner == intent.strategy {
+                // One value, one encoding.
+                return Err(DecodeError::BadTag { what: "owner", value: u64::from(intent.owner.0) });
+            }
+        }
+        Ok(intent)
+    }
+    fn json(&self) -> Value {
+        let mut object = Map::new();
+        self.json_into("", &mut object);
+        Value::Object(object)
+    }
+    fn json_into(&self, key: &str, object: &mut Map<String, Value>) {
+        if !key.is_empty() {
+            object.insert(key.to_owned(), self.json());
+            return;
+        }
+        self.client.json_into("client", object);
+        self.cause_seq.json_into("cause_seq", object);
+        self.cause_ns.json_into("cause_ns", object);
+        self.strategy.json_into("strategy", object);
+        self.instrument.json_into("instrument", object);
+        self.reduce_only.json_into("reduce_only", object);
+        object.insert("action".to_owned(), self.action.json());
+        if self.owner != self.strategy {
+            self.owner.json_into("owner", object);
+        }
+    }
+}
+
+fn action_of(tag: u8, input: &mut Input<'_>) -> Result<Action, DecodeError> {
+    Ok(match tag {
+        0 => Action::Place(Wire::get(input)?),
+        1 => Action::Cancel { target: Wire::get(input)? },
+        2 => Action::Replace { target: Wire::get(input)?, spec: Wire::get(input)? },
+        3 => Action::CancelAll,
+        other => return Err(DecodeError::BadTag { what: "action", value: u64::from(other) }),
+    })
+}
+
 impl Wire for Action {
     #[inline]
     fn put(&self, out: &mut Vec<u8>) {
@@ -188,13 +265,8 @@ impl Wire for Action {
     }
     #[inline]
     fn get(input: &mut Input<'_>) -> Result<Self, DecodeError> {
-        Ok(match u8::get(input)? {
-            0 => Self::Place(Wire::get(input)?),
-            1 => Self::Cancel { target: Wire::get(input)? },
-            2 => Self::Replace { target: Wire::get(input)?, spec: Wire::get(input)? },
-            3 => Self::CancelAll,
-            other => return Err(DecodeError::BadTag { what: "action", value: u64::from(other) }),
-        })
+        let tag = u8::get(input)?;
+        action_of(tag, input)
     }
     fn json(&self) -> Value {
         let mut object = Map::new();
@@ -257,7 +329,7 @@ const TIMER: u8 = 10;
 bodies! {
     0 = Quote "quote", 1 = Trade "trade", 2 = Depth "depth", 3 = BookStatus "book_status", 4 = Bar "bar",
     5 = Link "link", 6 = Order "order", 7 = Reply "reply", 8 = Balance "balance", 9 = Command "command",
-    11 = ClockOffset "clock_offset", 20 = Carried "carried_order",
+    11 = ClockOffset "clock_offset", 12 = Carry "carry", 20 = Carried "carried_order",
 }
 wire_struct!(Fact { seq, recv_ns, body });
 

@@ -16,6 +16,7 @@
 //! The disk is assumed to overwrite safely (bytes outside a write's range keep their value through a power loss), which is
 //! SQLite's default assumption too.
 
+mod carry;
 pub mod codec;
 pub mod control;
 pub mod disk;

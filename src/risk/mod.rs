@@ -72,11 +72,6 @@ impl Risk {
         State::new(config, table, allowed).map(|state| Self { state })
     }
 
-    /// Puts back a position that the journal of an earlier session gave. Before the first fact.
-    pub fn restore_position(&mut self, instrument: InstrumentId, position: Position) {
-        self.state.restore(instrument, position);
-    }
-
     /// Folds a fact.
     #[inline]
     pub fn on_fact(&mut self, fact: &Fact) {

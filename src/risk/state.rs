@@ -9,8 +9,8 @@ use crate::event::command::ALL_INSTRUMENTS;
 use crate::event::fact::LinkId;
 use crate::event::ledger::tracked;
 use crate::event::{
-    Body, Change, Command, CommandKind, Fact, Fill, Intent, Ledger, OrderSpec, OrderUpdate, Quote, Reply,
-    Tracked,
+    Body, CarriedPosition, Carry, Change, Command, CommandKind, Fact, Fill, Intent, Ledger, OrderSpec,
+    OrderUpdate, Quote, Reply, Tracked,
 };
 use crate::limits::ASSETS_MAX;
 use crate::types::{
@@ -237,6 +237,7 @@ impl State {
                     .saturating_add(offset.round_trip_ns.saturating_abs() / 2);
                 self.clock = Some((bound, self.now_ns));
             }
+            Body::Carry(carry) => self.on_carry(carry),
             Body::Bar(_) | Body::Link(_) | Body::Timer => {}
         }
     }
@@ -416,11 +417,16 @@ impl State {
         self.recent.enter(likeness, self.now_ns);
     }
 
-    /// Puts back what an earlier session's journal says is held.
-    pub(super) fn restore(&mut self, instrument: InstrumentId, position: Position) {
-        if let Some(slot) = self.slots.get_mut(instrument.index()) {
-            slot.position = position;
-            self.mark(instrument);
+    /// What an earlier session left.
+    fn on_carry(&mut self, carry: &Carry) {
+        match carry {
+            Carry::Net(CarriedPosition { instrument, position, .. }) => {
+                if let Some(slot) = self.slots.get_mut(instrument.index()) {
+                    slot.position = (*position).into();
+                    self.mark(*instrument);
+                }
+            }
+            Carry::Begin(_) | Carry::Own(_) | Carry::Account(_) | Carry::Strategy(_) => {}
         }
     }
 }

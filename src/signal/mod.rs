@@ -15,8 +15,8 @@ use crate::event::command::ALL_INSTRUMENTS;
 use crate::event::fact::LinkId;
 use crate::event::ledger::tracked;
 use crate::event::{
-    Action, Bar, Body, CarriedOrder, Change, Command, CommandKind, Depth, Fact, Intent, Ledger, Quote, Reply,
-    ReplyKind, Trade,
+    Action, Bar, Body, CarriedOrder, CarriedPosition, Carry, Change, Command, CommandKind, Depth, Fact,
+    Intent, Ledger, Quote, Reply, ReplyKind, Trade,
 };
 use crate::limits::{BOOK_LEVELS_MAX, INTENTS_PER_FACT_MAX, STRATEGIES_MAX};
 use crate::strategy::context::has_passed;
@@ -186,17 +186,6 @@ impl Signal {
         })
     }
 
-    /// Puts back a strategy's position that the journal of an earlier session gave. Before the first fact.
-    pub fn restore_position(&mut self, strategy: StrategyId, instrument: InstrumentId, position: Position) {
-        if let Some(market) = self.markets.get_mut(instrument.index()) {
-            market.net = position;
-        }
-        let its = |r: &&mut Runner| r.id == strategy && r.instrument == instrument;
-        if let Some(runner) = self.runners.iter_mut().find(its) {
-            runner.position = position;
-        }
-    }
-
     /// Bars closed so far.
     pub const fn bars_closed(&self) -> u64 {
         self.bars_closed
@@ -246,9 +235,31 @@ impl Signal {
                     Some(offset.offset_ns.saturating_sub(offset.round_trip_ns.saturating_abs() / 2));
             }
             Body::Timer => self.on_timer(fact, sink),
+            Body::Carry(carry) => self.on_carry(carry),
             Body::Balance(_) | Body::Link(_) => {}
         }
         self.work_for_operator(fact, sink);
+    }
+
+    /// What an earlier session left: positions and open orders stand where they stood.
+    fn on_carry(&mut self, carry: &Carry) {
+        match carry {
+            Carry::Net(CarriedPosition { instrument, position, .. }) => {
+                if let Some(market) = self.markets.get_mut(instrument.index()) {
+                    market.net = (*position).into();
+                }
+            }
+            Carry::Own(CarriedPosition { instrument, strategy, position, .. }) => {
+                if let Some(at) = self.runner_of(*strategy, *instrument) {
+                    self.runners[at].position = (*position).into();
+                }
+            }
+            Carry::Begin(_) | Carry::Account(_) | Carry::Strategy(_) => {}
+        }
+    }
+
+    fn runner_of(&self, strategy: StrategyId, instrument: InstrumentId) -> Option<usize> {
+        self.runners.iter().position(|r| r.id == strategy && r.instrument == instrument)
     }
 
     fn on_quote(&mut self, fact: &Fact, quote: &Quote, sink: &mut Sink<'_>) {
@@ -466,6 +477,7 @@ impl Signal {
             cause_seq: fact.seq,
             cause_ns: fact.recv_ns,
             strategy,
+            owner: self.runners.get(runner).map_or(strategy, |r| r.id),
             instrument,
             reduce_only: wish.reduce_only,
             action: wish.action,

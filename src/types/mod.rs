@@ -21,7 +21,7 @@ pub use decimal::DecimalError;
 pub use ids::{AssetId, ClientOrderId, InstrumentId, StrategyId, Symbol, TradeId, VenueOrderId};
 pub use instrument::{Instrument, InstrumentTable};
 pub use order::{OrderEvent, OrderState, OrderType, Side, TimeInForce};
-pub use position::Position;
+pub use position::{Position, PositionParts};
 pub use price::Price;
 pub use qty::Qty;
 pub use reason::Reason;

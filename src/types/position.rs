@@ -22,6 +22,46 @@ pub struct Position {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PositionOverflow;
 
+/// A position in plain parts, exact: what is kept of it between sessions. The sums are split so that what carries them
+/// needs no 16-byte alignment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct PositionParts {
+    /// Signed quantity.
+    pub qty: Qty,
+    /// Fees paid, in the quote currency.
+    pub fees: Cash,
+    /// Number of fills.
+    pub fills: u64,
+    /// Upper and lower half of the cost, in `1e-17` of the quote currency, two's complement.
+    pub cost: [u64; 2],
+    /// The same of the realised profit.
+    pub realised: [u64; 2],
+}
+
+/// The halves of a wide sum.
+const fn halves(sum: i128) -> [u64; 2] {
+    let bits = sum.cast_unsigned();
+    #[expect(clippy::cast_possible_truncation, reason = "the halves are what is wanted")]
+    [(bits >> 64) as u64, bits as u64]
+}
+const fn whole([upper, lower]: [u64; 2]) -> i128 {
+    (((upper as u128) << 64) | lower as u128).cast_signed()
+}
+
+impl From<Position> for PositionParts {
+    fn from(position: Position) -> Self {
+        let Position { qty, cost, realised, fees, fills } = position;
+        Self { qty, fees, fills, cost: halves(cost), realised: halves(realised) }
+    }
+}
+
+impl From<PositionParts> for Position {
+    fn from(parts: PositionParts) -> Self {
+        let PositionParts { qty, fees, fills, cost, realised } = parts;
+        Self { qty, cost: whole(cost), realised: whole(realised), fees, fills }
+    }
+}
+
 const UNITS_PER_CASH: i128 = 1_000_000_000;
 
 impl Position {

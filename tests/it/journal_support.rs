@@ -6,9 +6,10 @@ use std::sync::Arc;
 use interlock::event::command::CommandKind;
 use interlock::event::fact::LinkId;
 use interlock::event::{
-    Action, BalanceUpdate, Bar, Body, BookStatus, CarriedOrder, ClockOffset, Command, Decision, Depth, Fact,
-    GatewayNote, Intent, LinkStatus, NoteKind, OrderSpec, OrderUpdate, Quote, Record, Reply, ReplyKind, Sent,
-    SentKind, Trade, Verdict,
+    Action, BalanceUpdate, Bar, Body, BookStatus, CarriedAccount, CarriedOrder, CarriedPosition,
+    CarriedStrategy, Carry, CarryHead, ClockOffset, Command, Decision, Depth, Fact, GatewayNote, Intent,
+    LinkStatus, NoteKind, OrderSpec, OrderUpdate, Quote, Record, Reply, ReplyKind, Sent, SentKind, Trade,
+    Verdict,
 };
 use interlock::journal::entry::{CheckpointMark, Recovered};
 use interlock::journal::log::{Identity, Log, LogConfig};
@@ -17,13 +18,13 @@ use interlock::journal::{
     Control, ControlKind, Disk, Entry, Item, JournalError, Reader, SessionEnd, SessionHeader,
 };
 use interlock::types::{
-    AssetId, Cash, ClientOrderId, InstrumentId, Level, Now, OrderState, OrderType, Price, Qty, Reason, Side,
-    StrategyId, TimeInForce, TradeId, VenueOrderId,
+    AssetId, Cash, ClientOrderId, InstrumentId, Level, Now, OrderState, OrderType, PositionParts, Price, Qty,
+    Reason, Side, StrategyId, TimeInForce, TradeId, VenueOrderId,
 };
 use rand::Rng;
 use rand::rngs::SmallRng;
 
-pub(crate) const FACT_BODIES: u32 = 13;
+pub(crate) const FACT_BODIES: u32 = 14;
 
 pub(crate) fn dir() -> PathBuf {
     PathBuf::from("data/journal")
@@ -183,6 +184,18 @@ fn carried(rng: &mut SmallRng) -> CarriedOrder {
     }
 }
 
+fn command(rng: &mut SmallRng) -> Command {
+    use CommandKind as K;
+    let kinds = [K::Tripped, K::Arm, K::Flatten, K::CancelAll, K::Reconcile, K::Freeze, K::Unfreeze, K::Stop];
+    Command {
+        kind: pick(rng, &kinds),
+        instrument: instrument(rng),
+        uid: rng.random(),
+        ticket: rng.random(),
+        halt_epoch: rng.random(),
+    }
+}
+
 fn private_body(rng: &mut SmallRng, kind: u32) -> Body {
     match kind {
         5 => Body::Link(LinkStatus {
@@ -228,21 +241,54 @@ fn private_body(rng: &mut SmallRng, kind: u32) -> Body {
             locked: qty(rng),
             venue_ns: rng.random(),
         }),
-        9 => {
-            use CommandKind as K;
-            let kinds =
-                [K::Tripped, K::Arm, K::Flatten, K::CancelAll, K::Reconcile, K::Freeze, K::Unfreeze, K::Stop];
-            Body::Command(Command {
-                kind: pick(rng, &kinds),
-                instrument: instrument(rng),
-                uid: rng.random(),
-                ticket: rng.random(),
-                halt_epoch: rng.random(),
-            })
-        }
+        9 => Body::Command(command(rng)),
         10 => Body::Timer,
         12 => Body::Carried(carried(rng)),
+        13 => Body::Carry(carry(rng)),
         _ => Body::ClockOffset(ClockOffset { offset_ns: rng.random(), round_trip_ns: rng.random() }),
+    }
+}
+
+fn carried_position(rng: &mut SmallRng) -> CarriedPosition {
+    let position = PositionParts {
+        qty: qty(rng),
+        fees: Cash::from_units(rng.random()),
+        fills: rng.random(),
+        cost: [rng.random(), rng.random()],
+        realised: [rng.random(), rng.random()],
+    };
+    let (instrument, strategy) = (instrument(rng), StrategyId(rng.random()));
+    CarriedPosition { instrument, strategy, position, last_trade: TradeId(rng.random()) }
+}
+
+fn carry(rng: &mut SmallRng) -> Carry {
+    let cash = |rng: &mut SmallRng| Cash::from_units(rng.random());
+    match rng.random_range(0..5) {
+        0 => Carry::Begin(CarryHead { journal_seq: rng.random(), follow: rng.random() }),
+        1 => Carry::Net(carried_position(rng)),
+        2 => Carry::Own(carried_position(rng)),
+        3 => Carry::Account(CarriedAccount {
+            settled: cash(rng),
+            result: cash(rng),
+            peak: cash(rng),
+            day: rng.random(),
+            day_start: cash(rng),
+            day_entries: rng.random(),
+            trades: rng.random(),
+            day_stopped: rng.random(),
+            emergency: rng.random(),
+            preservation: rng.random(),
+            preservation_ns: rng.random(),
+            served_bp: rng.random(),
+        }),
+        _ => Carry::Strategy(CarriedStrategy {
+            strategy: StrategyId(rng.random()),
+            losses: rng.random(),
+            trades: rng.random(),
+            disabled: rng.random(),
+            weight_bp: rng.random(),
+            weight_day: rng.random(),
+        }),
     }
 }
 
@@ -267,6 +313,7 @@ pub(crate) fn intent(rng: &mut SmallRng) -> Intent {
         cause_seq: rng.random(),
         cause_ns: rng.random(),
         strategy: StrategyId(rng.random()),
+        owner: StrategyId(rng.random()),
         instrument: instrument(rng),
         reduce_only: rng.random(),
         action,

@@ -236,6 +236,7 @@ pub(crate) fn intent(counter: u64, instrument: InstrumentId, action: Action) -> 
         cause_seq: 1,
         cause_ns: START_NS,
         strategy: StrategyId(0),
+        owner: StrategyId(0),
         instrument,
         reduce_only: false,
         action,

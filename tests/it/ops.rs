@@ -27,6 +27,7 @@ fn intent(order: &Placed, strategy: u8) -> Record {
         cause_seq: 1,
         cause_ns: START_NS,
         strategy: StrategyId(strategy),
+        owner: StrategyId(strategy),
         instrument: order.instrument,
         reduce_only: false,
         action: Action::Place(order.spec),

@@ -10,8 +10,8 @@ use super::snapshot::{
 use crate::event::fact::LinkId;
 use crate::event::ledger::{self, Change, Ledger, LedgerFull, Tracked};
 use crate::event::{
-    Action, Body, Decision, Fact, GatewayNote, Intent, NoteKind, Record, Reply, ReplyKind, Sent, SentKind,
-    Verdict,
+    Action, Body, CarriedPosition, Carry, Decision, Fact, GatewayNote, Intent, NoteKind, Record, Reply,
+    ReplyKind, Sent, SentKind, Verdict,
 };
 use crate::journal::Observer;
 use crate::limits::STRATEGIES_MAX;
@@ -202,7 +202,19 @@ impl View {
             }
             Body::Command(_) => self.totals().commands += 1,
             Body::ClockOffset(offset) => self.shown.clock_offset_ns = Some(offset.offset_ns),
+            Body::Carry(carry) => self.carry(carry),
             Body::Bar(_) | Body::Timer => {}
+        }
+    }
+
+    fn carry(&mut self, carry: &Carry) {
+        match carry {
+            Carry::Net(CarriedPosition { instrument, position, .. }) => {
+                if let Some(own) = self.positions.get_mut(instrument.index()) {
+                    *own = (*position).into();
+                }
+            }
+            Carry::Begin(_) | Carry::Own(_) | Carry::Account(_) | Carry::Strategy(_) => {}
         }
     }
 

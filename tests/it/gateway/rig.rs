@@ -171,7 +171,16 @@ impl Rig {
         reduce_only: bool,
     ) -> Intent {
         let cause_ns = self.now.ns;
-        Intent { client, cause_seq: 1, cause_ns, strategy, instrument: BTC, reduce_only, action }
+        Intent {
+            client,
+            cause_seq: 1,
+            cause_ns,
+            strategy,
+            owner: strategy,
+            instrument: BTC,
+            reduce_only,
+            action,
+        }
     }
 
     /// Risk's approval, given while the page was armed: what happens to the page until the write is the test's matter.

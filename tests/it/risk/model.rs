@@ -221,6 +221,7 @@ impl Run {
             cause_seq: self.facts.seq,
             cause_ns: self.facts.now_ns,
             strategy: StrategyId(0),
+            owner: StrategyId(0),
             instrument,
             reduce_only,
             action: Action::Place(spec),

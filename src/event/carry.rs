@@ -1,0 +1,91 @@
+//! What outlives a session: positions, the day's result, streaks, the state of the layers. At boot it is rebuilt from the
+//! journal of the session before and enters the line as the very first facts, so that signal and risk begin where they
+//! ended, and a replay begins there too.
+//!
+//! A carry-over is one [`Carry::Begin`], which says how many facts follow, and then those. They are on the
+//! line before feed reads anything. Orders that had not ended come beside it, as `Body::Carried`.
+
+use crate::types::{Cash, InstrumentId, PositionParts, StrategyId, TradeId};
+
+/// One piece of what is carried over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Carry {
+    /// The head.
+    Begin(CarryHead),
+    /// The sum of all fills on an instrument, whoever's.
+    Net(CarriedPosition),
+    /// A strategy's part of it.
+    Own(CarriedPosition),
+    /// The account's result and the layers that concern all of it.
+    Account(CarriedAccount),
+    /// A strategy's streak, switch and weight.
+    Strategy(CarriedStrategy),
+}
+
+/// Where the carry-over comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct CarryHead {
+    /// Number of the last journal record that is in it; 0 when there was no earlier session.
+    pub journal_seq: u64,
+    /// How many facts follow.
+    pub follow: u16,
+}
+
+/// A position.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CarriedPosition {
+    /// On what.
+    pub instrument: InstrumentId,
+    /// Whose; [`StrategyId::OPERATOR`] in [`Carry::Net`].
+    pub strategy: StrategyId,
+    /// The position with its exact sums.
+    pub position: PositionParts,
+    /// The venue's highest trade number that is booked in it (net only): what comes after it was missed.
+    pub last_trade: TradeId,
+}
+
+/// The account's result, in the quote currency, and the layers over all of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct CarriedAccount {
+    /// Result that stands in none of the carried positions: of instruments no longer traded, of accounts that are gone.
+    pub settled: Cash,
+    /// Result (realised, unrealised, fees) at the end, for people and checks; the line computes it anew.
+    pub result: Cash,
+    /// The highest result that was reached.
+    pub peak: Cash,
+    /// Day, counted from the epoch, UTC.
+    pub day: i32,
+    /// Result when that day began.
+    pub day_start: Cash,
+    /// Entries of that day that were filled, at least in part.
+    pub day_entries: u32,
+    /// Round trips that ended, ever.
+    pub trades: u32,
+    /// L2: the day's loss limit was reached on that day.
+    pub day_stopped: bool,
+    /// L4: the emergency stop is in force.
+    pub emergency: bool,
+    /// Capital preservation: the level, 0 (normal) to 4 (lockdown).
+    pub preservation: u8,
+    /// Since when the level's time for recovery runs, nanoseconds since the epoch.
+    pub preservation_ns: i64,
+    /// Drawdown that has been served, in basis points: only a deeper one raises the level again.
+    pub served_bp: u32,
+}
+
+/// What is carried over of a strategy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct CarriedStrategy {
+    /// Which.
+    pub strategy: StrategyId,
+    /// Losses in a row.
+    pub losses: u32,
+    /// Round trips that ended.
+    pub trades: u32,
+    /// L3: disabled until a named person enables it.
+    pub disabled: bool,
+    /// Weight in basis points (10 000 = full size).
+    pub weight_bp: u32,
+    /// The day, counted from the epoch, on which the weight was last moved.
+    pub weight_day: i32,
+}
