@@ -22,7 +22,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use figures::Table;
 use interlock::agent::ring::{Consumer, Producer, ring};
 use interlock::agent::{Agent, Clock, StopFlag, cpu};
-use interlock::event::command::ALL_INSTRUMENTS;
+use interlock::event::command::{ALL_INSTRUMENTS, NO_STRATEGY};
 use interlock::event::{Body, Command, CommandKind, Fact, OrderTrace, Record, Sample, Slot, Stamps};
 use interlock::feed::{Feed, FeedRings, RestAnswer, RestRequest};
 use interlock::limits::{COMMAND_RING_SLOTS, JOURNAL_RING_SLOTS, LINE_RING_SLOTS, RETURN_RING_SLOTS};
@@ -392,8 +392,14 @@ fn feed(host: &Host) {
     ));
 }
 
-const COMMAND: Command =
-    Command { kind: CommandKind::Stop, instrument: ALL_INSTRUMENTS, uid: 0, ticket: 0, halt_epoch: 0 };
+const COMMAND: Command = Command {
+    kind: CommandKind::Stop,
+    instrument: ALL_INSTRUMENTS,
+    uid: 0,
+    ticket: 0,
+    halt_epoch: 0,
+    strategy: NO_STRATEGY,
+};
 const NO_ANSWER: RestAnswer = RestAnswer::SnapshotFailed(InstrumentId(0));
 
 fn feed_round(host: &Host) -> (u64, u64) {

@@ -13,8 +13,8 @@ use criterion::{BenchmarkGroup, Criterion, Throughput, measurement::WallTime};
 use interlock::agent::ring::ring;
 use interlock::event::decision::Order;
 use interlock::event::{
-    Action, BalanceUpdate, Body, BookStatus, ClockOffset, Depth, Fact, Intent, OrderSpec, Quote, Record,
-    Reply, ReplyKind,
+    Action, BalanceUpdate, Body, BookStatus, Claim, ClockOffset, Depth, Fact, Intent, OrderSpec, Quote,
+    Record, Reply, ReplyKind,
 };
 use interlock::journal::codec::{encode_record, record_kind};
 use interlock::journal::frame::{RecordHeader, encode_frame};
@@ -448,6 +448,7 @@ fn informed() -> (Risk, Intent, HaltView) {
         instrument: InstrumentId(0),
         reduce_only: false,
         action: Action::Place(spec),
+        claim: Claim { stop: price("59000"), gain_centi_bp: 10_000, confidence_bp: 9_000 },
     };
     (risk, intent, HaltView { level: HaltLevel::None, epoch: 2, lease_valid: true })
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use interlock::agent::ring::Consumer;
 use interlock::agent::{Agent, Clock};
-use interlock::event::{ClockOffset, OrderSpec, Quote, Sample};
+use interlock::event::{Claim, ClockOffset, OrderSpec, Quote, Sample};
 use interlock::feed::{AccountSide, ExpectedStreams, FeedConfig, MarketSide, RestAnswer, RestRequest};
 use interlock::gateway::{GatewayConfig, Limit, LimitKind, WireDoor, channel_config};
 use interlock::journal::Rings;
@@ -49,7 +49,8 @@ impl Strategy for Threshold {
         let price = if side == Side::Buy { quote.ask.price } else { quote.bid.price };
         let qty = Qty::from_units(1_000_000 + 1_000 * self.count);
         let time_in_force = TimeInForce::Ioc;
-        context.enter(OrderSpec { side, order_type: OrderType::Limit, time_in_force, price, qty });
+        let spec = OrderSpec { side, order_type: OrderType::Limit, time_in_force, price, qty };
+        context.enter(spec, Claim::NONE);
     }
 }
 

@@ -1,6 +1,6 @@
 //! Commands: what the control thread asks of the line. A trip is not among them: it needs no stage's help.
 
-use crate::types::InstrumentId;
+use crate::types::{InstrumentId, StrategyId};
 
 /// A command, once it is a fact.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,6 +15,8 @@ pub struct Command {
     pub ticket: u64,
     /// The halt epoch that it is about (arming).
     pub halt_epoch: u64,
+    /// On which strategy, for those that concern one; [`NO_STRATEGY`] for the others.
+    pub strategy: StrategyId,
 }
 
 /// Kinds of command.
@@ -37,7 +39,20 @@ pub enum CommandKind {
     Unfreeze = 6,
     /// The engine is stopping: no more intents.
     Stop = 7,
+    /// A strategy may enter again: a named person looked at why it was disabled (R-LIM-5 L3, R-LIM-6).
+    EnableStrategy = 8,
+    /// A strategy may not enter any more.
+    DisableStrategy = 9,
+}
+
+impl CommandKind {
+    /// Whether it concerns one strategy.
+    pub const fn names_strategy(self) -> bool {
+        matches!(self, Self::EnableStrategy | Self::DisableStrategy)
+    }
 }
 
 /// "All instruments" in a command.
 pub const ALL_INSTRUMENTS: InstrumentId = InstrumentId(u16::MAX);
+/// "No strategy in particular" in a command.
+pub const NO_STRATEGY: StrategyId = StrategyId::OPERATOR;

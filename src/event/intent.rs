@@ -21,6 +21,30 @@ pub struct Intent {
     pub reduce_only: bool,
     /// What.
     pub action: Action,
+    /// What whoever raised it says of it: risk sizes and paces entries by it. [`Claim::NONE`] on exits and cancels.
+    pub claim: Claim,
+}
+
+/// What a strategy claims of an entry. A claim that is not made counts as the worst: no stop (the whole value is at risk), no
+/// gain, no confidence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Claim {
+    /// Where the strategy would leave at a loss; zero = nowhere.
+    pub stop: Price,
+    /// What it expects to gain before costs, in hundredths of a basis point of the order's value.
+    pub gain_centi_bp: i32,
+    /// How sure it is, in hundredths of a percent: 0 to 10000.
+    pub confidence_bp: u16,
+}
+
+impl Claim {
+    /// Nothing is claimed.
+    pub const NONE: Self = Self { stop: Price::ZERO, gain_centi_bp: 0, confidence_bp: 0 };
+
+    /// The stop, if there is one.
+    pub const fn stop(&self) -> Option<Price> {
+        if self.stop.units() > 0 { Some(self.stop) } else { None }
+    }
 }
 
 /// What an intent asks for.

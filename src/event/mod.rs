@@ -20,7 +20,7 @@ pub use fact::{
     BalanceUpdate, Bar, Body, BookStatus, CarriedOrder, ClockOffset, Depth, Fact, LinkStatus, OrderUpdate,
     Quote, Reply, ReplyKind, Trade,
 };
-pub use intent::{Action, Intent, OrderSpec};
+pub use intent::{Action, Claim, Intent, OrderSpec};
 pub use latency::{OrderTrace, Sample};
 pub use ledger::{Change, Fill, Ledger, Tracked};
 pub use line::{Item, Slot, Stamps};

@@ -3,12 +3,12 @@
 
 use serde_json::{Map, Value};
 
-use crate::event::command::CommandKind;
+use crate::event::command::{CommandKind, NO_STRATEGY};
 use crate::event::fact::LinkId;
 use crate::event::{
-    Action, BalanceUpdate, Bar, Body, BookStatus, CarriedOrder, ClockOffset, Command, Decision, Depth, Fact,
-    GatewayNote, Intent, LinkStatus, NoteKind, OrderSpec, OrderUpdate, Quote, Record, Reply, ReplyKind, Sent,
-    SentKind, Trade, Verdict,
+    Action, BalanceUpdate, Bar, Body, BookStatus, CarriedOrder, Claim, ClockOffset, Command, Decision, Depth,
+    Fact, GatewayNote, Intent, LinkStatus, NoteKind, OrderSpec, OrderUpdate, Quote, Record, Reply, ReplyKind,
+    Sent, SentKind, Trade, Verdict,
 };
 use crate::journal::wire::{DecodeError, Input, Wire, wire_enum, wire_newtypes, wire_struct};
 use crate::types::{
@@ -72,7 +72,8 @@ wire_enum!(ReplyKind, "reply kind" {
 wire_enum!(LinkId, "link" { 0 = Market "MARKET", 1 = Account "ACCOUNT", 2 = Orders "ORDERS" });
 wire_enum!(CommandKind, "command kind" {
     0 = Tripped "TRIPPED", 1 = Arm "ARM", 2 = Flatten "FLATTEN", 3 = CancelAll "CANCEL_ALL", 4 = Reconcile "RECONCILE",
-    5 = Freeze "FREEZE", 6 = Unfreeze "UNFREEZE", 7 = Stop "STOP",
+    5 = Freeze "FREEZE", 6 = Unfreeze "UNFREEZE", 7 = Stop "STOP", 8 = EnableStrategy "ENABLE_STRATEGY",
+    9 = DisableStrategy "DISABLE_STRATEGY",
 });
 
 wire_struct!(Level { price, qty });
@@ -112,7 +113,7 @@ wire_struct!(CarriedOrder {
     filled,
     placed_ns,
 });
-wire_struct!(Command { kind, instrument, uid, ticket, halt_epoch });
+wire_struct!(Claim { stop, gain_centi_bp, confidence_bp });
 wire_struct!(OrderSpec { side, order_type, time_in_force, price, qty });
 wire_struct!(Decision { client, cause_seq, verdict, reason, halt_level, lease_valid, instrument, exposure });
 wire_struct!(Sent { client, kind, instrument, timestamp_ms, text_len, text_crc, at_ns });
@@ -168,11 +169,61 @@ impl Wire for Depth {
 /// In an action's tag: an owner who is not the strategy follows the intent. Without the bit they are one, as in older
 /// journals.
 const OWNED: u8 = 0x40;
+/// A strategy follows only where the kind of command concerns one: older journals know none.
+impl Wire for Command {
+    #[inline]
+    fn put(&self, out: &mut Vec<u8>) {
+        let Self { kind, instrument, uid, ticket, halt_epoch, strategy } = self;
+        kind.put(out);
+        instrument.put(out);
+        uid.put(out);
+        ticket.put(out);
+        halt_epoch.put(out);
+        if kind.names_strategy() {
+            strategy.put(out);
+        }
+    }
+    #[inline]
+    fn get(input: &mut Input<'_>) -> Result<Self, DecodeError> {
+        let kind = CommandKind::get(input)?;
+        Ok(Self {
+            kind,
+            instrument: Wire::get(input)?,
+            uid: Wire::get(input)?,
+            ticket: Wire::get(input)?,
+            halt_epoch: Wire::get(input)?,
+            strategy: if kind.names_strategy() { Wire::get(input)? } else { NO_STRATEGY },
+        })
+    }
+    fn json(&self) -> Value {
+        let mut object = Map::new();
+        self.json_into("", &mut object);
+        Value::Object(object)
+    }
+    fn json_into(&self, key: &str, object: &mut Map<String, Value>) {
+        if !key.is_empty() {
+            object.insert(key.to_owned(), self.json());
+            return;
+        }
+        self.kind.json_into("kind", object);
+        self.instrument.json_into("instrument", object);
+        self.uid.json_into("uid", object);
+        self.ticket.json_into("ticket", object);
+        self.halt_epoch.json_into("halt_epoch", object);
+        if self.kind.names_strategy() {
+            self.strategy.json_into("strategy", object);
+        }
+    }
+}
+
+/// In an action's tag: a claim follows the intent. Without the bit there is none, as in older journals.
+const CLAIMED: u8 = 0x80;
 
 impl Wire for Intent {
     #[inline]
     fn put(&self, out: &mut Vec<u8>) {
-        let Self { client, cause_seq, cause_ns, strategy, owner, instrument, reduce_only, action } = self;
+        let Self { client, cause_seq, cause_ns, strategy, owner, instrument, reduce_only, action, claim } =
+            self;
         client.put(out);
         cause_seq.put(out);
         cause_ns.put(out);
@@ -184,6 +235,10 @@ impl Wire for Intent {
         if owner != strategy {
             out[tag_at] |= OWNED;
             owner.put(out);
+        }
+        if *claim != Claim::NONE {
+            out[tag_at] |= CLAIMED;
+            claim.put(out);
         }
     }
     #[inline]
@@ -197,15 +252,22 @@ impl Wire for Intent {
             instrument: Wire::get(input)?,
             reduce_only: Wire::get(input)?,
             action: Action::CancelAll,
+            claim: Claim::NONE,
         };
         let tag = u8::get(input)?;
-        intent.action = action_of(tag & !OWNED, input)?;
+        intent.action = action_of(tag & !(OWNED | CLAIMED), input)?;
         intent.owner = intent.strategy;
         if tag & OWNED != 0 {
             intent.owner = Wire::get(input)?;
             if intent.owner == intent.strategy {
                 // One value, one encoding.
                 return Err(DecodeError::BadTag { what: "owner", value: u64::from(intent.owner.0) });
+            }
+        }
+        if tag & CLAIMED != 0 {
+            intent.claim = Wire::get(input)?;
+            if intent.claim == Claim::NONE {
+                return Err(DecodeError::BadTag { what: "claim", value: 0 });
             }
         }
         Ok(intent)
@@ -229,6 +291,9 @@ impl Wire for Intent {
         object.insert("action".to_owned(), self.action.json());
         if self.owner != self.strategy {
             self.owner.json_into("owner", object);
+        }
+        if self.claim != Claim::NONE {
+            object.insert("claim".to_owned(), self.claim.json());
         }
     }
 }

@@ -6,6 +6,10 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::limits::config::{
+    CorrelationConfig, FanOutConfig, GROUPS_MAX, NoTradeConfig, RepeatConfig, SymbolLimits, TurnoverConfig,
+    check,
+};
 use crate::limits::ORDERS_OPEN_MAX;
 use crate::types::{Cash, Qty, Symbol};
 
@@ -41,6 +45,26 @@ pub struct RiskConfig {
     pub messages_burst: u32,
     /// The same instrument, side, price and quantity within this long is a duplicate.
     pub duplicate_window_ms: u32,
+    /// Over how long the price is also compared with where the market was (C4).
+    pub collar_period_s: u32,
+    /// How far an entry's price may lie from any middle of that period.
+    pub collar_period_bp: u32,
+    /// Largest loss of a day (UTC) in the quote currency.
+    pub daily_loss_max: Cash,
+    /// Largest loss of a day in hundredths of a percent of the day's first equity.
+    pub daily_loss_max_bp: u32,
+    /// Limits of single symbols.
+    pub symbols: BTreeMap<String, SymbolLimits>,
+    /// Trade gate and turnover governor.
+    pub turnover: TurnoverConfig,
+    /// No-trade triggers and volatility pause.
+    pub no_trade: NoTradeConfig,
+    /// Repeated-execution throttle.
+    pub repeat: RepeatConfig,
+    /// Orders out per fact in.
+    pub fan_out: FanOutConfig,
+    /// Instruments that move together.
+    pub correlation: CorrelationConfig,
 }
 
 impl Default for RiskConfig {
@@ -60,6 +84,16 @@ impl Default for RiskConfig {
             messages_per_s: 20,
             messages_burst: 20,
             duplicate_window_ms: 500,
+            collar_period_s: 60,
+            collar_period_bp: 500,
+            daily_loss_max: Cash::from_units(100 * Cash::ONE.units()),
+            daily_loss_max_bp: 500,
+            symbols: BTreeMap::new(),
+            turnover: TurnoverConfig::default(),
+            no_trade: NoTradeConfig::default(),
+            repeat: RepeatConfig::default(),
+            fan_out: FanOutConfig::default(),
+            correlation: CorrelationConfig::default(),
         }
     }
 }
@@ -84,8 +118,24 @@ pub enum RiskConfigError {
         /// Why.
         why: &'static str,
     },
-    /// A quantity limit names a symbol that the session does not trade.
+    /// A key below `risk` that can't be as it is.
+    Setting {
+        /// The key below `risk`.
+        key: String,
+        /// What is wrong, and what would do.
+        what: String,
+    },
+    /// A key of the bounded limits that can't be as it is.
+    Bounded {
+        /// The key.
+        key: String,
+        /// What is wrong, and what would do.
+        what: String,
+    },
+    /// A limit names a symbol that the session does not trade.
     UnknownSymbol {
+        /// The section below `risk`.
+        section: &'static str,
         /// The symbol.
         symbol: String,
     },
@@ -109,10 +159,12 @@ impl fmt::Display for RiskConfigError {
             Self::Range { key, value, min, max, why } => {
                 write!(f, "risk.{key} = {value} is out of range {min} to {max}: {why}")
             }
-            Self::UnknownSymbol { symbol } => {
+            Self::Setting { key, what } => write!(f, "risk.{key}: {what}"),
+            Self::Bounded { key, what } => write!(f, "{key}: {what}"),
+            Self::UnknownSymbol { section, symbol } => {
                 write!(
                     f,
-                    "risk.order_qty_max.{symbol}: not among the session's symbols; remove it or trade it"
+                    "risk.{section}: {symbol} is not among the session's symbols; remove it or trade it"
                 )
             }
             Self::DuplicateWindow { orders } => write!(
@@ -135,7 +187,7 @@ impl RiskConfig {
     /// Whether every figure is in its range and they fit together.
     pub fn check(&self) -> Result<(), RiskConfigError> {
         let orders_max = u32::try_from(ORDERS_OPEN_MAX).unwrap_or(u32::MAX);
-        let figures: [(&str, u32, u32, u32, &str); 11] = [
+        let figures: [(&str, u32, u32, u32, &str); 14] = [
             ("open_positions_max", self.open_positions_max, 1, 16, "0 would never trade"),
             ("open_orders_max", self.open_orders_max, 1, orders_max, "the order table's size"),
             ("collar_bp", self.collar_bp, 1, 5_000, "beyond half the price it is no collar"),
@@ -153,6 +205,9 @@ impl RiskConfig {
             ),
             ("messages_burst", self.messages_burst, 4, 200, "a quarter is kept for exits"),
             ("duplicate_window_ms", self.duplicate_window_ms, 1, 60_000, "0 would find none"),
+            ("collar_period_s", self.collar_period_s, 1, 3_600, "a period, not a day"),
+            ("collar_period_bp", self.collar_period_bp, 1, 5_000, "beyond half the price it is no collar"),
+            ("daily_loss_max_bp", self.daily_loss_max_bp, 1, 10_000, "more than all can't be lost"),
         ];
         for (key, value, min, max, why) in figures {
             if value < min || value > max {
@@ -160,7 +215,14 @@ impl RiskConfig {
                 return Err(RiskConfigError::Range { key, value, min, max, why });
             }
         }
-        let money = [("order_value_max", self.order_value_max), ("exposure_max", self.exposure_max)];
+        let money = [
+            ("order_value_max", self.order_value_max),
+            ("exposure_max", self.exposure_max),
+            ("daily_loss_max", self.daily_loss_max),
+            ("fan_out.value_per_fact_max", self.fan_out.value_per_fact_max),
+            ("fan_out.value_per_window_max", self.fan_out.value_per_window_max),
+            ("correlation.exposure_max", self.correlation.exposure_max),
+        ];
         for (key, value) in money {
             if value <= Cash::ZERO || value.units() > MONEY_MAX_UNITS {
                 let max = Cash::from_units(MONEY_MAX_UNITS).to_string();
@@ -174,7 +236,51 @@ impl RiskConfig {
         if orders > DUPLICATES_REMEMBERED as u64 {
             return Err(RiskConfigError::DuplicateWindow { orders });
         }
+        if self.correlation.groups.len() >= GROUPS_MAX {
+            let what = format!("{} groups; at most {}", self.correlation.groups.len(), GROUPS_MAX - 1);
+            return Err(RiskConfigError::Setting { key: "correlation.groups".to_owned(), what });
+        }
+        for (symbol, limits) in &self.symbols {
+            limits.check(symbol)?;
+        }
+        check(&self.turnover, &self.no_trade, &self.repeat, &self.fan_out)
+    }
+
+    /// Every symbol that a section names must be traded: a limit on a name that is spelt wrongly limits nothing.
+    pub(super) fn check_symbols(&self, is_traded: impl Fn(&str) -> bool) -> Result<(), RiskConfigError> {
+        let news = self.no_trade.news.iter().flat_map(|window| &window.symbols);
+        let named = (self.order_qty_max.keys().map(|s| ("order_qty_max", s)))
+            .chain(self.symbols.keys().map(|s| ("symbols", s)))
+            .chain(self.turnover.symbols.keys().map(|s| ("turnover.symbols", s)))
+            .chain(self.correlation.groups.values().flatten().map(|s| ("correlation.groups", s)))
+            .chain(news.map(|s| ("no_trade.news", s)));
+        for (section, symbol) in named {
+            if !is_traded(symbol) {
+                return Err(RiskConfigError::UnknownSymbol { section, symbol: symbol.clone() });
+            }
+        }
         Ok(())
+    }
+}
+
+impl SymbolLimits {
+    fn check(&self, symbol: &str) -> Result<(), RiskConfigError> {
+        let wrong = |key: &str, what: String| {
+            Err(RiskConfigError::Setting { key: format!("symbols.{symbol}.{key}"), what })
+        };
+        if let Some(bp) = self.collar_bp.filter(|bp| !(1..=5_000).contains(bp)) {
+            return wrong("collar_bp", format!("{bp} is out of range 1 to 5000"));
+        }
+        let money = [("order_value_max", self.order_value_max), ("exposure_max", self.exposure_max)];
+        for (key, value) in money {
+            if let Some(value) = value.filter(|v| *v <= Cash::ZERO || v.units() > MONEY_MAX_UNITS) {
+                return wrong(key, format!("{value} is out of range: above zero, at most a billion"));
+            }
+        }
+        match self.position_max.filter(|qty| *qty <= Qty::ZERO) {
+            Some(qty) => wrong("position_max", format!("{qty} is not above zero")),
+            None => Ok(()),
+        }
     }
 }
 

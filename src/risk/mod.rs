@@ -8,9 +8,11 @@
 //! The limits read money in one currency: a session's instruments share their quote asset, or there is no session.
 
 mod approved;
+mod bounded;
 mod checks;
 mod config;
 mod kill;
+mod limits;
 mod stage;
 mod state;
 mod throttle;
@@ -23,9 +25,14 @@ use checks::{Case, order_of};
 use state::State;
 
 pub use approved::Approved;
+pub use bounded::{BoundedLimits, BoundedLive, Enforcement, Monitoring, PHASES};
 pub use checks::{CHECKS, Check};
 pub use config::{RiskConfig, RiskConfigError};
 pub use kill::{KillSource, PageSource, RecordedSource, halt_allows};
+pub use limits::config::{
+    Apply, CorrelationConfig, FanOutConfig, NewsWindow, NoTradeConfig, PaceFigures, PacePatch, RepeatConfig,
+    SymbolLimits, TurnoverConfig,
+};
 pub use stage::{Ports, Stage};
 
 /// What risk hands to the gateway, in the order of the line.

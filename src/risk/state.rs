@@ -138,9 +138,7 @@ impl State {
         allowed: &[InstrumentId],
     ) -> Result<Self, RiskConfigError> {
         config.check()?;
-        if let Some(symbol) = config.order_qty_max.keys().find(|s| table.find(s.as_bytes()).is_none()) {
-            return Err(RiskConfigError::UnknownSymbol { symbol: symbol.clone() });
-        }
+        config.check_symbols(|symbol| table.find(symbol.as_bytes()).is_some())?;
         if let [first, rest @ ..] = table.all()
             && let Some(other) = rest.iter().find(|i| i.quote != first.quote)
         {
@@ -295,7 +293,9 @@ impl State {
             | CommandKind::Arm
             | CommandKind::Flatten
             | CommandKind::CancelAll
-            | CommandKind::Reconcile => {}
+            | CommandKind::Reconcile
+            | CommandKind::EnableStrategy
+            | CommandKind::DisableStrategy => {}
         }
     }
 

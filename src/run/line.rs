@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::agent::ring::{Consumer, Producer, ring};
 use crate::agent::{Agent, Clock};
-use crate::event::command::ALL_INSTRUMENTS;
+use crate::event::command::{ALL_INSTRUMENTS, NO_STRATEGY};
 use crate::event::{
     Body, ClockOffset, Command, CommandKind, Fact, Item, OrderTrace, Record, Sample, Slot, Stamps,
 };
@@ -104,8 +104,14 @@ impl std::fmt::Debug for Line {
 
 /// A fact to prefault rings with.
 const FACT: Fact = Fact { seq: 0, recv_ns: 0, body: Body::Timer };
-const COMMAND: Command =
-    Command { kind: CommandKind::Stop, instrument: ALL_INSTRUMENTS, uid: 0, ticket: 0, halt_epoch: 0 };
+const COMMAND: Command = Command {
+    kind: CommandKind::Stop,
+    instrument: ALL_INSTRUMENTS,
+    uid: 0,
+    ticket: 0,
+    halt_epoch: 0,
+    strategy: NO_STRATEGY,
+};
 
 fn journal_ring() -> (Producer<Record>, Consumer<Record>) {
     ring(JOURNAL_RING_SLOTS, Record::Fact(FACT))

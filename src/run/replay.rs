@@ -208,7 +208,7 @@ impl Stages {
             .ok_or_else(|| wrong("no key could be made to encode its requests with".to_owned()))?;
         Ok(Self {
             signal: Signal::new(header.boot_epoch, &table, running).map_err(|e| wrong(e.to_string()))?,
-            risk: Risk::new(&plan.risk, &table, &everything).map_err(|e| wrong(e.to_string()))?,
+            risk: Risk::new(&plan.limits(), &table, &everything).map_err(|e| wrong(e.to_string()))?,
             comparer: Comparer::new(session),
             untraced: None,
             recorded,

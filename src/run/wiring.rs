@@ -89,7 +89,7 @@ fn minds(plan: &Plan, brain: Brain) -> Result<(Signal, Risk, InstrumentTable, Ve
     let signal = Signal::new(brain.epoch, &brain.table, brain.running)
         .map_err(|e| StartError::Parts(e.to_string()))?;
     let risk =
-        Risk::new(&plan.risk, &brain.table, &everything).map_err(|e| StartError::Parts(e.to_string()))?;
+        Risk::new(&plan.limits(), &brain.table, &everything).map_err(|e| StartError::Parts(e.to_string()))?;
     Ok((signal, risk, brain.table, brain.limits))
 }
 

@@ -80,7 +80,7 @@ counters! {
     LatencyDropped => "latency_samples_dropped_total", "latency samples lost to a full ring";
 }
 
-const REASONS: usize = 128;
+const REASONS: usize = 256;
 
 /// The counters of one session.
 #[derive(Debug)]
@@ -136,4 +136,10 @@ impl Counters {
     }
 }
 
-const _: () = assert!((Reason::Internal as usize) < REASONS);
+const _: () = {
+    let mut at = 0;
+    while at < Reason::ALL.len() {
+        assert!((Reason::ALL[at] as usize) < REASONS, "each reason has a counter of its own");
+        at += 1;
+    }
+};

@@ -15,8 +15,8 @@ use crate::event::command::ALL_INSTRUMENTS;
 use crate::event::fact::LinkId;
 use crate::event::ledger::tracked;
 use crate::event::{
-    Action, Bar, Body, CarriedOrder, CarriedPosition, Carry, Change, Command, CommandKind, Depth, Fact,
-    Intent, Ledger, Quote, Reply, ReplyKind, Trade,
+    Action, Bar, Body, CarriedOrder, CarriedPosition, Carry, Change, Claim, Command, CommandKind, Depth,
+    Fact, Intent, Ledger, Quote, Reply, ReplyKind, Trade,
 };
 use crate::limits::{BOOK_LEVELS_MAX, INTENTS_PER_FACT_MAX, STRATEGIES_MAX};
 use crate::strategy::context::has_passed;
@@ -388,7 +388,11 @@ impl Signal {
                 CommandKind::Freeze => market.frozen = true,
                 CommandKind::Unfreeze => market.frozen = false,
                 CommandKind::Stop => self.stopping = true,
-                CommandKind::Tripped | CommandKind::Arm | CommandKind::Reconcile => {}
+                CommandKind::Tripped
+                | CommandKind::Arm
+                | CommandKind::Reconcile
+                | CommandKind::EnableStrategy
+                | CommandKind::DisableStrategy => {}
             }
         }
     }
@@ -481,6 +485,7 @@ impl Signal {
             instrument,
             reduce_only: wish.reduce_only,
             action: wish.action,
+            claim: wish.claim,
         };
         if !sink(&intent) {
             return false;
@@ -516,7 +521,7 @@ impl Signal {
                 order.instrument == id && order.state != OrderState::Unknown
             };
             let asked = if self.ledger.open().any(|order| waits(&order)) {
-                let wish = Wish { reduce_only: false, action: Action::CancelAll };
+                let wish = Wish { reduce_only: false, action: Action::CancelAll, claim: Claim::NONE };
                 self.raise(Who::operator(usize::MAX, id), &wish, fact, sink)
             } else if market.operator.task == Task::Flatten {
                 self.close_all(at, fact, sink)
@@ -556,7 +561,7 @@ impl Signal {
     ) -> bool {
         let Some(action) = self.closing(at, position) else { return false };
         let instrument = self.markets[at].instrument.id;
-        let wish = Wish { reduce_only: true, action };
+        let wish = Wish { reduce_only: true, action, claim: Claim::NONE };
         self.raise(Who::operator(runner, instrument), &wish, fact, sink)
     }
 

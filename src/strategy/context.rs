@@ -1,6 +1,6 @@
 //! What a strategy sees and what it can ask for. Time is the fact's; there is no other.
 
-use crate::event::{Action, Ledger, OrderSpec, Quote, Tracked};
+use crate::event::{Action, Claim, Ledger, OrderSpec, Quote, Tracked};
 use crate::types::time::NS_PER_MS;
 use crate::types::{
     Book, Cash, ClientOrderId, Instrument, OrderType, Position, Price, Qty, Side, TimeInForce,
@@ -45,6 +45,8 @@ pub struct Wish {
     pub reduce_only: bool,
     /// What.
     pub action: Action,
+    /// What the strategy says of an entry.
+    pub claim: Claim,
 }
 
 /// What one call may ask for at most.
@@ -59,7 +61,7 @@ pub struct Wishes {
 
 impl Default for Wishes {
     fn default() -> Self {
-        let none = Wish { reduce_only: false, action: Action::CancelAll };
+        let none = Wish { reduce_only: false, action: Action::CancelAll, claim: Claim::NONE };
         Self { items: [none; WISHES_MAX], len: 0 }
     }
 }
@@ -145,25 +147,30 @@ impl<'a> Context<'a> {
 
     /// Asks for an order that may add to the position. `false`: it breaks a rule of the venue that is known here (and would
     /// only be refused), or the call has asked for enough.
-    pub fn enter(&mut self, spec: OrderSpec) -> bool {
-        self.fits(&spec) && self.wishes.push(Wish { reduce_only: false, action: Action::Place(spec) })
+    pub fn enter(&mut self, spec: OrderSpec, claim: Claim) -> bool {
+        self.fits(&spec) && self.wishes.push(Wish { reduce_only: false, action: Action::Place(spec), claim })
     }
     /// Asks for an order that only reduces the position.
     pub fn exit(&mut self, spec: OrderSpec) -> bool {
-        self.fits(&spec) && self.wishes.push(Wish { reduce_only: true, action: Action::Place(spec) })
+        let claim = Claim::NONE;
+        self.fits(&spec) && self.wishes.push(Wish { reduce_only: true, action: Action::Place(spec), claim })
     }
     /// Asks for a cancel, once: again only after the first was refused, and not at once. What made the venue refuse it (an
     /// order whose end is under way, or whose outcome is unknown) does not change with the next quote, and cancels are
     /// never throttled: asked at the line's pace they would use up the very budget that a kill needs.
     pub fn cancel(&mut self, target: ClientOrderId) -> bool {
         self.is_cancellable(target)
-            && self.wishes.push(Wish { reduce_only: false, action: Action::Cancel { target } })
+            && self.wishes.push(Wish {
+                reduce_only: false,
+                action: Action::Cancel { target },
+                claim: Claim::NONE,
+            })
     }
     /// Asks to cancel one order and place another in one request.
-    pub fn replace(&mut self, target: ClientOrderId, spec: OrderSpec) -> bool {
+    pub fn replace(&mut self, target: ClientOrderId, spec: OrderSpec, claim: Claim) -> bool {
         self.is_cancellable(target)
             && self.fits(&spec)
-            && self.wishes.push(Wish { reduce_only: false, action: Action::Replace { target, spec } })
+            && self.wishes.push(Wish { reduce_only: false, action: Action::Replace { target, spec }, claim })
     }
 
     fn is_cancellable(&self, target: ClientOrderId) -> bool {

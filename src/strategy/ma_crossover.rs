@@ -3,11 +3,11 @@
 //! The cross itself is the signal: it is acted on once, at the bar that shows it. An exit, once wanted, is tried again until
 //! the position is gone. The first relation of the two averages is no cross, so a start never buys at once.
 
-use crate::event::{Bar, Quote};
+use crate::event::{Bar, Claim, OrderSpec, Quote};
 use crate::types::time::NS_PER_S;
 use crate::types::{Cash, Instrument};
 
-use super::context::{EXIT_RETRY_NS, has_passed};
+use super::context::{EXIT_RETRY_NS, has_passed, shifted};
 use super::indicator::{Average, Exponential, Simple};
 use super::{Context, OrderNews, ParamError, ParamSpec, Params, Strategy, StrategyEntry};
 
@@ -32,6 +32,14 @@ const PARAMS: &[ParamSpec] = &[
     ParamSpec::int("margin_bp", (0, 100), 2, "how far a marketable order goes beyond the best price"),
     ParamSpec::int("entry_life_ms", (100, 3_600_000), 3_000, "a passive entry is cancelled after this long"),
     ParamSpec::int("cooldown_ms", (0, 86_400_000), 1_000, "between two entries"),
+    ParamSpec::int(
+        "stop_bp",
+        (1, 5_000),
+        100,
+        "loss at which the trade has failed; what an entry is sized by",
+    ),
+    ParamSpec::int("gain_bp", (0, 10_000), 60, "what a trade gains on average before costs, as tested"),
+    ParamSpec::int("confidence_percent", (0, 100), 60, "share of crosses that were right, as tested"),
 ];
 
 fn make(params: &Params, _instrument: &Instrument) -> Result<Box<dyn Strategy>, ParamError> {
@@ -54,6 +62,9 @@ fn make(params: &Params, _instrument: &Instrument) -> Result<Box<dyn Strategy>, 
         margin_bp: params.int("margin_bp")?,
         entry_life_ns: params.ms("entry_life_ms")?,
         cooldown_ns: params.ms("cooldown_ms")?,
+        stop_bp: params.int("stop_bp")?,
+        gain_bp: params.int("gain_bp")?,
+        confidence_percent: params.int("confidence_percent")?,
         above: None,
         leaving: false,
         entered_ns: 0,
@@ -71,6 +82,9 @@ struct MaCrossover {
     margin_bp: i64,
     entry_life_ns: i64,
     cooldown_ns: i64,
+    stop_bp: i64,
+    gain_bp: i64,
+    confidence_percent: i64,
     /// Where the fast average stood when they last differed; `None` while warming up.
     above: Option<bool>,
     /// An exit is wanted until the position is gone.
@@ -105,9 +119,18 @@ impl MaCrossover {
             context.buy_now(self.notional, self.margin_bp)
         };
         if let Some(spec) = spec
-            && context.enter(spec)
+            && context.enter(spec, self.claim(&spec))
         {
             self.entered_ns = context.now_ns;
+        }
+    }
+
+    /// What was found in tests, as configured: a cross has no strength of its own.
+    fn claim(&self, spec: &OrderSpec) -> Claim {
+        Claim {
+            stop: shifted(spec.price, -self.stop_bp).unwrap_or_default(),
+            gain_centi_bp: i32::try_from(self.gain_bp * 100).unwrap_or(0),
+            confidence_bp: u16::try_from(self.confidence_percent * 100).unwrap_or(0),
         }
     }
 

@@ -5,7 +5,7 @@
 //! grows old; a marketable one expires at once. An exit takes what the bid gives and is tried again until the position is
 //! gone; entries that still work are cancelled before, so that it can't meet one of our own.
 
-use crate::event::{OrderSpec, Quote, Tracked};
+use crate::event::{Claim, OrderSpec, Quote, Tracked};
 use crate::types::{Cash, Instrument, OrderState, Price, Qty};
 
 use super::context::{EXIT_RETRY_NS, has_passed, shifted};
@@ -167,7 +167,7 @@ impl OrderFlowImbalance {
         if let Some(spec) = context.buy_at_bid(self.notional)
             && spec.price > order.price
         {
-            context.replace(order.client, spec);
+            context.replace(order.client, spec, self.claim(&spec));
         }
     }
 
@@ -183,9 +183,23 @@ impl OrderFlowImbalance {
             && leans;
         if ready
             && let Some(spec) = self.entry(context)
-            && context.enter(spec)
+            && context.enter(spec, self.claim(&spec))
         {
             self.entered_ns = context.now_ns;
+        }
+    }
+
+    /// The target if the flow means what it seems to, the stop if it does not, weighed by how unlikely such a flow is when
+    /// both sides are alike.
+    fn claim(&self, spec: &OrderSpec) -> Claim {
+        let confidence_bp = self.flow.confidence_bp();
+        let right = i64::from(confidence_bp);
+        // Both are at most 10,000 bp, so the sum of products is far inside; 10,000 parts to hundredths of a basis point.
+        let gain = (right * self.target_bp - (10_000 - right) * self.stop_bp) / 100;
+        Claim {
+            stop: shifted(spec.price, -self.stop_bp).unwrap_or_default(),
+            gain_centi_bp: i32::try_from(gain).unwrap_or(i32::MIN),
+            confidence_bp,
         }
     }
 

@@ -89,6 +89,36 @@ reasons! {
     Stopping = 29, "STOPPING";
     /// The instrument is not in the session's table.
     UnknownInstrument = 30, "UNKNOWN_INSTRUMENT";
+    /// Too many orders, or too much money, from one fact or within the window: orders multiply (C16).
+    FanOut = 100, "FAN_OUT";
+    /// The strategy was executed too often and is disabled until a named person enables it again (C9).
+    RepeatThrottle = 101, "REPEAT_THROTTLE";
+    /// The strategy is disabled.
+    StrategyDisabled = 102, "STRATEGY_DISABLED";
+    /// The instruments that move together would hold too much.
+    Correlation = 103, "CORRELATION";
+    /// The position on the instrument, or its value, would be over our maximum.
+    PositionLimit = 104, "POSITION_LIMIT";
+    /// Too soon after the last decision on the instrument.
+    TurnoverInterval = 105, "TURNOVER_INTERVAL";
+    /// Too many decisions on the instrument today.
+    TurnoverDaily = 106, "TURNOVER_DAILY";
+    /// The expected gain is not worth its cost.
+    TurnoverValue = 107, "TURNOVER_VALUE";
+    /// The strategy is not sure enough.
+    TurnoverConfidence = 108, "TURNOVER_CONFIDENCE";
+    /// Losses in a row on the instrument: it rests.
+    Cooldown = 109, "COOLDOWN";
+    /// The spread is wide, or much wider than it was, or too few quotes are known to tell.
+    SpreadSpike = 110, "SPREAD_SPIKE";
+    /// The price moved too far within the window: no entries for a while (C36).
+    VolatilityPause = 111, "VOLATILITY_PAUSE";
+    /// The market data was broken too often lately.
+    DataQuality = 112, "DATA_QUALITY";
+    /// A news window.
+    NewsWindow = 113, "NEWS_WINDOW";
+    /// The price is too far from where the market was in the last period (C4).
+    PeriodCollar = 114, "PERIOD_COLLAR";
     // Gateway.
     /// The order session is not logged on.
     SessionDown = 40, "SESSION_DOWN";

@@ -3,13 +3,13 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use interlock::event::command::CommandKind;
+use interlock::event::command::{CommandKind, NO_STRATEGY};
 use interlock::event::fact::LinkId;
 use interlock::event::{
     Action, BalanceUpdate, Bar, Body, BookStatus, CarriedAccount, CarriedOrder, CarriedPosition,
-    CarriedStrategy, Carry, CarryHead, ClockOffset, Command, Decision, Depth, Fact, GatewayNote, Intent,
-    LinkStatus, NoteKind, OrderSpec, OrderUpdate, Quote, Record, Reply, ReplyKind, Sent, SentKind, Trade,
-    Verdict,
+    CarriedStrategy, Carry, CarryHead, Claim, ClockOffset, Command, Decision, Depth, Fact, GatewayNote,
+    Intent, LinkStatus, NoteKind, OrderSpec, OrderUpdate, Quote, Record, Reply, ReplyKind, Sent, SentKind,
+    Trade, Verdict,
 };
 use interlock::journal::entry::{CheckpointMark, Recovered};
 use interlock::journal::log::{Identity, Log, LogConfig};
@@ -184,18 +184,6 @@ fn carried(rng: &mut SmallRng) -> CarriedOrder {
     }
 }
 
-fn command(rng: &mut SmallRng) -> Command {
-    use CommandKind as K;
-    let kinds = [K::Tripped, K::Arm, K::Flatten, K::CancelAll, K::Reconcile, K::Freeze, K::Unfreeze, K::Stop];
-    Command {
-        kind: pick(rng, &kinds),
-        instrument: instrument(rng),
-        uid: rng.random(),
-        ticket: rng.random(),
-        halt_epoch: rng.random(),
-    }
-}
-
 fn private_body(rng: &mut SmallRng, kind: u32) -> Body {
     match kind {
         5 => Body::Link(LinkStatus {
@@ -292,6 +280,31 @@ fn carry(rng: &mut SmallRng) -> Carry {
     }
 }
 
+fn command(rng: &mut SmallRng) -> Command {
+    use CommandKind as K;
+    let kinds = [
+        K::Tripped,
+        K::Arm,
+        K::Flatten,
+        K::CancelAll,
+        K::Reconcile,
+        K::Freeze,
+        K::Unfreeze,
+        K::Stop,
+        K::EnableStrategy,
+        K::DisableStrategy,
+    ];
+    let kind = pick(rng, &kinds);
+    Command {
+        kind,
+        instrument: instrument(rng),
+        uid: rng.random(),
+        ticket: rng.random(),
+        halt_epoch: rng.random(),
+        strategy: if kind.names_strategy() { StrategyId(rng.random()) } else { NO_STRATEGY },
+    }
+}
+
 pub(crate) fn body(rng: &mut SmallRng, kind: u32) -> Body {
     if kind < 5 { market_body(rng, kind) } else { private_body(rng, kind) }
 }
@@ -317,6 +330,7 @@ pub(crate) fn intent(rng: &mut SmallRng) -> Intent {
         instrument: instrument(rng),
         reduce_only: rng.random(),
         action,
+        claim: Claim { stop: price(rng), gain_centi_bp: rng.random(), confidence_bp: rng.random() },
     }
 }
 

@@ -1,9 +1,9 @@
 //! A small market for the tests of signal, strategies and risk: two instruments, facts with running numbers, and orders.
 
-use interlock::event::command::ALL_INSTRUMENTS;
+use interlock::event::command::{ALL_INSTRUMENTS, NO_STRATEGY};
 use interlock::event::fact::{LinkId, LinkStatus};
 use interlock::event::{
-    Action, BalanceUpdate, Body, BookStatus, ClockOffset, Command, CommandKind, Depth, Fact, Intent,
+    Action, BalanceUpdate, Body, BookStatus, Claim, ClockOffset, Command, CommandKind, Depth, Fact, Intent,
     OrderSpec, OrderUpdate, Quote, Reply, ReplyKind, Trade,
 };
 use interlock::limits::LEVELS_PER_FACT;
@@ -161,7 +161,14 @@ impl Facts {
         self.command_on(kind, ALL_INSTRUMENTS)
     }
     pub(crate) const fn command_on(&mut self, kind: CommandKind, instrument: InstrumentId) -> Fact {
-        self.body(Body::Command(Command { kind, instrument, uid: 0, ticket: 1, halt_epoch: 0 }))
+        self.body(Body::Command(Command {
+            kind,
+            instrument,
+            uid: 0,
+            ticket: 1,
+            halt_epoch: 0,
+            strategy: NO_STRATEGY,
+        }))
     }
     pub(crate) fn reply(&mut self, kind: ReplyKind, client: ClientOrderId, cancel: bool) -> Fact {
         self.body(Body::Reply(Reply {
@@ -240,5 +247,6 @@ pub(crate) fn intent(counter: u64, instrument: InstrumentId, action: Action) -> 
         instrument,
         reduce_only: false,
         action,
+        claim: Claim::NONE,
     }
 }

@@ -6,8 +6,8 @@ use interlock::agent::Clock;
 use interlock::agent::ring::ring;
 use interlock::event::fact::LinkId;
 use interlock::event::{
-    Action, Decision, GatewayNote, Intent, NoteKind, OrderTrace, OrderUpdate, Record, ReplyKind, Sample,
-    Sent, SentKind, Verdict,
+    Action, Claim, Decision, GatewayNote, Intent, NoteKind, OrderTrace, OrderUpdate, Record, ReplyKind,
+    Sample, Sent, SentKind, Verdict,
 };
 use interlock::ops::files::{self, Durability};
 use interlock::ops::latency::Histograms;
@@ -31,6 +31,7 @@ fn intent(order: &Placed, strategy: u8) -> Record {
         instrument: order.instrument,
         reduce_only: false,
         action: Action::Place(order.spec),
+        claim: Claim::NONE,
     })
 }
 

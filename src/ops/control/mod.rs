@@ -35,12 +35,13 @@ use super::socket::{Incoming, Server};
 use super::status::{JournalStatus, KillStatus, Status, ThreadStatus};
 use super::watch::Watcher;
 use crate::agent::{Agent, Clock, StopFlag};
+use crate::event::command::NO_STRATEGY;
 use crate::event::{Command, CommandKind};
 use crate::journal::ControlHandle;
 use crate::journal::entry::{Control as Act, ControlKind as ActKind, Entry};
 use crate::shared::{Counter, Counters, HaltLevel, HaltView, KillPage};
 use crate::types::time::{NS_PER_MS, NS_PER_S};
-use crate::types::{InstrumentTable, Now, Reason};
+use crate::types::{InstrumentTable, Now, Reason, StrategyId};
 
 /// How often heartbeat file and clock are seen to.
 const SECOND_NS: i64 = NS_PER_S;
@@ -397,9 +398,19 @@ impl Control {
         instrument: crate::types::InstrumentId,
         uid: Option<u32>,
     ) -> Option<u64> {
-        let ticket = self.ticket + 1;
-        let command =
-            Command { kind, instrument, uid: uid.unwrap_or(0), ticket, halt_epoch: self.seen.epoch };
+        self.command_on(kind, instrument, NO_STRATEGY, uid)
+    }
+
+    /// The same, on a strategy.
+    fn command_on(
+        &mut self,
+        kind: CommandKind,
+        instrument: crate::types::InstrumentId,
+        strategy: StrategyId,
+        uid: Option<u32>,
+    ) -> Option<u64> {
+        let (ticket, uid) = (self.ticket + 1, uid.unwrap_or(0));
+        let command = Command { kind, instrument, uid, ticket, halt_epoch: self.seen.epoch, strategy };
         self.parts.commands.push(command).ok()?;
         self.ticket = ticket;
         Some(ticket)

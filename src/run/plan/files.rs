@@ -121,7 +121,16 @@ fn malformed(path: &Path, text: &str, error: &toml::de::Error) -> ConfigError {
 }
 
 /// Sections whose keys are not ours to know: a strategy declares its own parameters, a model its own assets.
-const FREE_FORM: &[&str] = &["strategy.params", "strategy.exits", "paper.balances", "risk.order_qty_max"];
+const FREE_FORM: &[&str] = &[
+    "strategy.params",
+    "strategy.exits",
+    "paper.balances",
+    "risk.order_qty_max",
+    "risk.symbols",
+    "risk.turnover.symbols",
+    "risk.correlation.groups",
+    "risk.no_trade.news",
+];
 
 fn check_keys(
     path: &Path,
@@ -280,6 +289,9 @@ fn check_sense(plan: &Plan) -> Result<(), ConfigError> {
     }
     if let Err(error) = plan.shadow.check() {
         return wrong(error);
+    }
+    if let Err(error) = plan.bounded_live.check(&plan.bounded_live_phase2) {
+        return wrong(error.to_string());
     }
     if plan.paper.latency_min_us > plan.paper.latency_max_us {
         return wrong(format!(

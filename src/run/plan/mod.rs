@@ -4,6 +4,7 @@
 //! This is also the only room that reads the environment.
 
 mod files;
+mod limits;
 mod orders;
 mod ranges;
 mod sections;

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::agent::IdleStrategy;
 use crate::ops::emergency::EmergencyConfig;
-use crate::risk::RiskConfig;
+use crate::risk::{BoundedLimits, BoundedLive, RiskConfig};
 
 use super::orders::{ExitsSection, ReconcileSection};
 use super::shadow::ShadowSection;
@@ -66,6 +66,10 @@ pub struct Plan {
     pub feed: FeedSection,
     /// Our own limits.
     pub risk: RiskConfig,
+    /// The bounds of a live session.
+    pub bounded_live: BoundedLive,
+    /// What they are in phase 2.
+    pub bounded_live_phase2: BoundedLimits,
     /// Orders: deadlines, pacing.
     pub gateway: GatewaySection,
     /// The record of everything.
@@ -277,6 +281,8 @@ impl Default for Plan {
             placement: PlacementSection::default(),
             feed: FeedSection::default(),
             risk: RiskConfig::default(),
+            bounded_live: BoundedLive::default(),
+            bounded_live_phase2: BoundedLimits::phase2(),
             gateway: GatewaySection::default(),
             journal: JournalSection::default(),
             kill: KillSection::default(),

@@ -135,6 +135,13 @@ impl OrderFlow {
         self.events
     }
 
+    /// How unlikely an imbalance of at most this size is when both sides are alike, in hundredths of a percent: the normal
+    /// distribution at the quarter of a standard deviation below it.
+    pub fn confidence_bp(&self) -> u16 {
+        let reached = (0i64..).zip(NORMAL_BP).take_while(|&(quarter, _)| self.at_least(quarter * 25)).last();
+        reached.map_or(0, |(_, &bp)| bp)
+    }
+
     /// Whether the imbalance is at least this many hundredths of its standard deviation, towards buying. Compared by
     /// squares and products: nothing is divided and no root is drawn. No activity is no imbalance.
     pub fn at_least(&self, centisigma: i64) -> bool {
@@ -147,6 +154,10 @@ impl OrderFlow {
         if centisigma >= 0 { leans && square >= bound } else { leans || square <= bound }
     }
 }
+
+/// The standard normal distribution at 0, 0.25, 0.5, ... 4 standard deviations, in hundredths of a percent, downwards.
+const NORMAL_BP: &[u16] =
+    &[5000, 5987, 6914, 7733, 8413, 8943, 9331, 9599, 9772, 9877, 9937, 9970, 9986, 9994, 9997, 9999, 9999];
 
 /// What changed at the best bid: a better price is all new, a worse one took away all that stood.
 fn bid_change(before: Level, after: Level) -> i64 {

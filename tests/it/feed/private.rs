@@ -1,6 +1,6 @@
 //! Private facts, replies and commands: never lost, in order, before market data.
 
-use interlock::event::command::ALL_INSTRUMENTS;
+use interlock::event::command::{ALL_INSTRUMENTS, NO_STRATEGY};
 use interlock::event::fact::LinkId;
 use interlock::event::{Body, Command, CommandKind, Reply, ReplyKind};
 use interlock::types::{ClientOrderId, InstrumentId, Reason, VenueOrderId};
@@ -102,8 +102,14 @@ fn r_hot_8_private_facts_that_find_no_room_at_all_wait_in_order() {
 fn replies_and_commands_go_before_market_data() {
     let (mut rig, mut market) = Rig::synced(&ROOMY);
     market.say(&quote(2_000, "60000", "60000.01"));
-    let command =
-        Command { kind: CommandKind::Flatten, instrument: ALL_INSTRUMENTS, uid: 0, ticket: 1, halt_epoch: 0 };
+    let command = Command {
+        kind: CommandKind::Flatten,
+        instrument: ALL_INSTRUMENTS,
+        uid: 0,
+        ticket: 1,
+        halt_epoch: 0,
+        strategy: NO_STRATEGY,
+    };
     assert!(rig.commands.push(command).is_ok());
     assert!(rig.returns.push(reply(1)).is_ok());
     let before = rig.facts.len();

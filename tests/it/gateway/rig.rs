@@ -7,8 +7,8 @@ use interlock::agent::ring::{Consumer, Producer, ring};
 use interlock::agent::{Agent, Clock};
 use interlock::event::fact::LinkId;
 use interlock::event::{
-    Action, BalanceUpdate, Body, BookStatus, ClockOffset, Depth, Fact, Intent, LinkStatus, NoteKind, Order,
-    OrderSpec, OrderTrace, Quote, Record, Reply, ReplyKind, Stamps,
+    Action, BalanceUpdate, Body, BookStatus, Claim, ClockOffset, Depth, Fact, Intent, LinkStatus, NoteKind,
+    Order, OrderSpec, OrderTrace, Quote, Record, Reply, ReplyKind, Stamps,
 };
 use interlock::gateway::{Gateway, GatewayConfig, GatewayRings, Limit};
 use interlock::risk::{Approved, Output, Risk, RiskConfig};
@@ -180,6 +180,7 @@ impl Rig {
             instrument: BTC,
             reduce_only,
             action,
+            claim: Claim::NONE,
         }
     }
 

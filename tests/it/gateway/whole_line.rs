@@ -11,7 +11,7 @@ use rand::{Rng, SeedableRng};
 use interlock::agent::ring::{Consumer, Producer, ring};
 use interlock::agent::{Agent, Clock};
 use interlock::event::{
-    Body, ClockOffset, Command, Fact, Item, OrderSpec, Quote, Record, SentKind, Slot, Stamps, Verdict,
+    Body, Claim, ClockOffset, Command, Fact, Item, OrderSpec, Quote, Record, SentKind, Slot, Stamps, Verdict,
 };
 use interlock::feed::{Feed, FeedConfig, FeedRings, MarketSide, RestAnswer, RestRequest};
 use interlock::gateway::{Gateway, GatewayConfig, GatewayRings};
@@ -48,13 +48,14 @@ impl Restless {
             let side = if self.turn.is_multiple_of(2) { Side::Buy } else { Side::Sell };
             let at = 100 + i64::try_from(self.turn % 400).unwrap();
             let at = if side == Side::Buy { 6_000_000 - at } else { 6_000_001 + at };
-            context.enter(OrderSpec {
+            let spec = OrderSpec {
                 side,
                 order_type: OrderType::Limit,
                 time_in_force: TimeInForce::Gtc,
                 price: price(&format!("{}.{:02}", at / 100, at % 100)),
                 qty: qty("0.001"),
-            });
+            };
+            context.enter(spec, Claim::NONE);
         }
     }
 }

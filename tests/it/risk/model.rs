@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use interlock::event::{Action, Fact, Intent, ReplyKind};
+use interlock::event::{Action, Claim, Fact, Intent, ReplyKind};
 use interlock::risk::{Risk, RiskConfig};
 use interlock::types::{
     Cash, ClientOrderId, InstrumentId, Level, OrderState, OrderType, Position, Price, Qty, Side, StrategyId,
@@ -225,6 +225,7 @@ impl Run {
             instrument,
             reduce_only,
             action: Action::Place(spec),
+            claim: Claim::NONE,
         };
         // The intent's time is its fact's.
         let timer = self.facts.timer();

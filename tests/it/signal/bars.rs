@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader, Read};
 
 use flate2::read::GzDecoder;
 use interlock::event::fact::LinkId;
-use interlock::event::{Bar, Body, Fact, Trade};
+use interlock::event::{Bar, Body, Claim, Fact, Trade};
 use interlock::signal::{BarBuilder, GRACE_NS, Signal};
 use interlock::types::{InstrumentId, Price, Qty, Side, TradeId};
 use rand::rngs::SmallRng;
@@ -140,7 +140,7 @@ fn signal_closes_bars_by_timer_only_on_the_venues_clock() {
 #[test]
 fn r_feed_4_history_warms_up_and_never_repeats_or_follows_a_live_bar() {
     let (running, heard) = scripted(0, BTC, Some(S), |context| {
-        context.enter(crate::market::spec(Side::Buy, "100", "1"));
+        context.enter(crate::market::spec(Side::Buy, "100", "1"), Claim::NONE);
     });
     let mut signal = Signal::new(1, &table(), vec![running]).unwrap();
     let mut facts = Facts::new();

@@ -1,6 +1,6 @@
 //! The operator's commands on the line: stop, freeze, cancel all, flatten (R-KILL-3, R-KILL-7).
 
-use interlock::event::{Action, CommandKind, Fact, Intent, OrderSpec, ReplyKind};
+use interlock::event::{Action, Claim, CommandKind, Fact, Intent, OrderSpec, ReplyKind};
 use interlock::signal::Signal;
 use interlock::types::{OrderState, Qty, Side, StrategyId};
 
@@ -56,7 +56,7 @@ fn order(side: Side, at: &str) -> OrderSpec {
 #[test]
 fn stop_means_no_more_intents() {
     let (signal, _) = one(|context| {
-        context.enter(order(Side::Buy, "90"));
+        context.enter(order(Side::Buy, "90"), Claim::NONE);
     });
     let mut session = Session::new(signal);
     session.quote();
@@ -74,7 +74,7 @@ fn freeze_holds_entries_back_and_lets_exits_and_cancels_through() {
         if let Some(client) = working {
             context.cancel(client);
         }
-        context.enter(order(Side::Buy, "90"));
+        context.enter(order(Side::Buy, "90"), Claim::NONE);
         if context.sellable(price("100")).is_some() {
             context.exit(order(Side::Sell, "200"));
         }
@@ -101,9 +101,9 @@ fn r_kill_7_flatten_cancels_then_closes_reduce_only_until_nothing_is_left() {
     // Buys once, and keeps an order waiting far below.
     let buy: fn(&mut interlock::strategy::Context<'_>) = |context| {
         if context.position.qty.is_zero() && context.is_idle() {
-            context.enter(order(Side::Buy, "101"));
+            context.enter(order(Side::Buy, "101"), Claim::NONE);
         } else if context.is_idle() {
-            context.enter(order(Side::Buy, "90"));
+            context.enter(order(Side::Buy, "90"), Claim::NONE);
         }
     };
     let (first, _) = scripted(0, BTC, None, buy);
@@ -136,7 +136,7 @@ fn r_kill_7_flatten_cancels_then_closes_reduce_only_until_nothing_is_left() {
 fn f37_a_fill_between_cancel_and_close_is_closed_too() {
     let (signal, _) = one(|context| {
         if context.is_idle() && context.position.qty.is_zero() {
-            context.enter(order(Side::Buy, "100"));
+            context.enter(order(Side::Buy, "100"), Claim::NONE);
         }
     });
     let (mut signal, mut facts) = (signal, Facts::new());
@@ -162,7 +162,7 @@ fn f37_a_fill_between_cancel_and_close_is_closed_too() {
 fn an_unknown_order_does_not_hold_a_flatten_up() {
     let (mut signal, _) = one(|context| {
         if context.is_idle() {
-            context.enter(order(Side::Buy, "101"));
+            context.enter(order(Side::Buy, "101"), Claim::NONE);
         }
     });
     let mut facts = Facts::new();
@@ -178,7 +178,7 @@ fn an_unknown_order_does_not_hold_a_flatten_up() {
 fn cancel_all_is_over_when_nothing_is_open() {
     let (signal, _) = one(|context| {
         if context.is_idle() {
-            context.enter(order(Side::Buy, "90"));
+            context.enter(order(Side::Buy, "90"), Claim::NONE);
         }
     });
     let mut session = Session::new(signal);

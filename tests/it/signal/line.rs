@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use interlock::agent::ring::{Consumer, Producer, ring};
 use interlock::agent::{Agent, Clock};
 use interlock::event::fact::LinkId;
-use interlock::event::{Action, Fact, Item, Record, ReplyKind, Slot, Stamps};
+use interlock::event::{Action, Claim, Fact, Item, Record, ReplyKind, Slot, Stamps};
 use interlock::limits::INTENTS_PER_FACT_MAX;
 use interlock::shared::{Counter, Counters};
 use interlock::signal::{Ports, Running, Signal, SignalError, Stage};
@@ -62,7 +62,7 @@ impl Line {
 /// Two orders on every call.
 fn greedy(context: &mut Context<'_>) {
     for at in ["100", "101"] {
-        context.enter(spec(Side::Buy, at, "0.1"));
+        context.enter(spec(Side::Buy, at, "0.1"), Claim::NONE);
     }
 }
 
@@ -135,7 +135,7 @@ fn r_hot_8_a_full_journal_ring_raises_no_order_trips_and_lets_cancels_go() {
         if let Some(client) = working {
             context.cancel(client);
         }
-        context.enter(spec(Side::Buy, "100", "0.1"));
+        context.enter(spec(Side::Buy, "100", "0.1"), Claim::NONE);
     });
     let mut line = line(signal, 256, 1);
     let mut facts = Facts::new();
@@ -160,7 +160,7 @@ fn r_hot_8_a_full_journal_ring_raises_no_order_trips_and_lets_cancels_go() {
 fn r_lim_6_a_fact_causes_a_bounded_number_of_intents_and_no_strategy_starves() {
     let greedy_all: Script = |context| {
         for at in ["100", "101", "102", "103", "104"] {
-            context.enter(spec(Side::Buy, at, "0.1"));
+            context.enter(spec(Side::Buy, at, "0.1"), Claim::NONE);
         }
     };
     let mut running = Vec::new();
@@ -187,7 +187,7 @@ fn a_cancel_is_asked_once_and_again_after_it_was_refused() {
                 context.cancel(client);
             }
             None => {
-                context.enter(spec(Side::Buy, "100", "0.1"));
+                context.enter(spec(Side::Buy, "100", "0.1"), Claim::NONE);
             }
         }
     });
@@ -215,11 +215,11 @@ fn a_refused_replace_leaves_its_target_to_be_asked_again() {
         let first = context.working().next().map(|order| (order.client, order.state));
         match first {
             Some((client, OrderState::Acknowledged)) => {
-                context.replace(client, spec(Side::Buy, "101", "0.1"));
+                context.replace(client, spec(Side::Buy, "101", "0.1"), Claim::NONE);
             }
             Some(_) => {}
             None => {
-                context.enter(spec(Side::Buy, "100", "0.1"));
+                context.enter(spec(Side::Buy, "100", "0.1"), Claim::NONE);
             }
         }
     });
@@ -241,7 +241,7 @@ fn a_refused_replace_leaves_its_target_to_be_asked_again() {
 fn f20_a_refusal_that_comes_back_at_once_makes_no_storm() {
     let (mut signal, _) = one(|context| {
         if context.is_idle() {
-            context.enter(spec(Side::Buy, "100", "0.1"));
+            context.enter(spec(Side::Buy, "100", "0.1"), Claim::NONE);
         }
     });
     let mut facts = Facts::new();
@@ -298,7 +298,7 @@ fn a_session_that_cannot_be_run_is_refused_with_its_reason() {
 fn positions_of_strategies_are_apart_and_add_up() {
     let buy: Script = |context| {
         if context.is_idle() && context.position.qty.is_zero() {
-            context.enter(spec(Side::Buy, "101", "0.1"));
+            context.enter(spec(Side::Buy, "101", "0.1"), Claim::NONE);
         }
     };
     let (first, _) = scripted(0, BTC, None, buy);
