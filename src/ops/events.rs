@@ -3,7 +3,7 @@
 //! | key | value |
 //! |---|---|
 //! | `ts` | when, RFC 3339 in UTC with nanoseconds |
-//! | `level` | `info`, `warn` or `error` |
+//! | `level` | `info`, `warn`, `error` or `critical` |
 //! | `event` | what, an upper-case name from a fixed set (`BOOT_SEAL`, `KILL_TRIPPED`, `COMMAND`, ...) |
 //! | `fields` | an object with what belongs to it; keys are stable for each event |
 //!
@@ -32,6 +32,8 @@ pub enum Level {
     Warn,
     /// Someone must look.
     Error,
+    /// Someone must look now: it is alerted on every channel, and readiness remembers it for 14 days.
+    Critical,
 }
 
 impl Level {
@@ -41,6 +43,7 @@ impl Level {
             Self::Info => "info",
             Self::Warn => "warn",
             Self::Error => "error",
+            Self::Critical => "critical",
         }
     }
 }

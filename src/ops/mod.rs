@@ -6,6 +6,7 @@
 //! - [`halt`]: what `interlock-halt` does, without the engine.
 //! - [`emergency`]: incidents, holds and rollbacks, faults that end the process; [`evidence`], [`drills`]: packs that prove.
 //! - [`watch`]: the journal's records folded into what a person looks at; [`latency`]: stamps into histograms.
+//! - [`gates`]: the conditions before a real venue; [`readiness`]: whether the evidence says GO.
 //! - [`events`], [`marker`], [`lock`], [`paths`]: the files in the data directory.
 
 pub mod client;
@@ -15,6 +16,7 @@ pub mod emergency;
 pub mod events;
 pub mod evidence;
 pub mod files;
+pub mod gates;
 pub mod halt;
 pub mod health;
 pub mod latency;
@@ -22,6 +24,7 @@ pub mod lock;
 pub mod marker;
 pub mod paths;
 pub mod protocol;
+pub mod readiness;
 pub mod socket;
 pub mod status;
 pub mod watch;

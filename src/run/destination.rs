@@ -88,7 +88,7 @@ pub const HOSTS: &[(&str, Realm)] = &[
 pub struct Destination {
     access: Access,
     realm: Realm,
-    cleared: Option<Cleared>,
+    cleared: Option<Box<Cleared>>,
 }
 
 impl Destination {
@@ -105,7 +105,7 @@ impl Destination {
     /// The live venue: only with the proof that every gate was passed, which is used up here.
     pub fn live(access: Access, cleared: Cleared) -> Result<Self, AccessError> {
         let destination = Self::of(access, Mode::Live, Realm::Live)?;
-        Ok(Self { cleared: Some(cleared), ..destination })
+        Ok(Self { cleared: Some(Box::new(cleared)), ..destination })
     }
 
     fn of(access: Access, mode: Mode, wanted: Realm) -> Result<Self, AccessError> {
@@ -114,8 +114,8 @@ impl Destination {
     }
 
     /// The proof that live was opened with.
-    pub const fn cleared(&self) -> Option<&Cleared> {
-        self.cleared.as_ref()
+    pub fn cleared(&self) -> Option<&Cleared> {
+        self.cleared.as_deref()
     }
 
     /// Where it is.

@@ -13,6 +13,7 @@
 use crate::ops::events::{Event, Level};
 
 use super::access::{Access, AccessError};
+use super::clearance;
 use super::destination::{Destination, Rehearsal};
 use super::live::Cleared;
 use super::placement::Stage;
@@ -89,6 +90,12 @@ impl Edges {
     ) -> Result<Session, StartError> {
         match self {
             Self::Venue(destination) => {
+                if let Some(cleared) = destination.cleared() {
+                    clearance::still_fits(cleared, plan, destination.access()).map_err(StartError::Parts)?;
+                    cleared.enter_session(&ground.session).map_err(StartError::Parts)?;
+                    setup.cleared = Some((cleared.armed_by().to_owned(), cleared.assessment().to_json()));
+                    setup.first_events.push(cleared.event(ground.shared.clock.now().ns, &ground.session));
+                }
                 session::start(ground, wiring::venue_parts(plan, &destination, brain)?, setup)
             }
             Self::Rehearsal(rehearsal) => {

@@ -6,6 +6,7 @@
 pub mod access;
 pub mod audit;
 pub mod checkpoints;
+pub mod clearance;
 pub mod destination;
 pub mod dry;
 pub mod edges;

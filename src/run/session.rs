@@ -182,6 +182,8 @@ pub struct Setup {
     pub dry_run: bool,
     /// Events that follow the boot's seal.
     pub first_events: Vec<Event>,
+    /// Who armed a live session, with every gate and its evidence, for the session's header.
+    pub cleared: Option<(String, serde_json::Value)>,
 }
 
 impl Setup {
@@ -417,6 +419,9 @@ fn header(setup: &Setup, shared: &Shared, session: &str, epoch: u32, placement: 
     let threads: Vec<_> =
         placement.threads.iter().map(|t| json!({ "stages": t.name(), "core": t.core })).collect();
     header.notes.insert("dry_run".to_owned(), json!(setup.dry_run));
+    if let Some((_, gates)) = &setup.cleared {
+        header.notes.insert("gates".to_owned(), gates.clone());
+    }
     header.notes.insert("threads".to_owned(), json!(threads));
     header.notes.insert("counter_clock".to_owned(), json!(shared.clock.has_counter()));
     header
@@ -444,6 +449,11 @@ fn writer_parts(shared: &Shared, view: View, audit: Option<Audit>) -> WriterPart
     }
 }
 
+/// In whose name a session arms itself.
+fn armed_by(setup: &Setup) -> String {
+    setup.cleared.as_ref().map_or_else(|| "interlock run".to_owned(), |(by, _)| by.clone())
+}
+
 fn control_config(setup: &Setup, stops: &Stops) -> ControlConfig {
     let kill = &setup.plan.kill;
     ControlConfig {
@@ -453,7 +463,7 @@ fn control_config(setup: &Setup, stops: &Stops) -> ControlConfig {
         kill_environment: setup.kill_environment,
         arm_at_start: setup
             .arm
-            .then(|| RecoverArgs { cause: format!("{} start", setup.mode), by: "interlock run".to_owned() }),
+            .then(|| RecoverArgs { cause: format!("{} start", setup.mode), by: armed_by(setup) }),
         leave: stops.leave.clone(),
         ..ControlConfig::new(&setup.mode)
     }

@@ -202,4 +202,6 @@ reasons! {
     HaltTool = 90, "HALT_TOOL";
     /// An internal error; fail closed.
     Internal = 91, "INTERNAL";
+    /// Live was to be started, and readiness was not GO.
+    NotReady = 200, "NOT_READY";
 }

@@ -11,10 +11,13 @@ use interlock::agent::cpu::Granted;
 use interlock::agent::{Clock, clock};
 use interlock::ops::client::exit::{DONE, REFUSED};
 use interlock::ops::client::read_status;
+use interlock::ops::lock::InstanceLock;
 use interlock::ops::paths::Paths;
 use interlock::run::access::Access;
 use interlock::run::audit::Audit;
+use interlock::run::clearance::{self, Asked};
 use interlock::run::edges::Edges;
+use interlock::run::live::{self, Cleared};
 use interlock::run::placement::Stage;
 use interlock::run::plan::{self, Environment, Mode, Plan};
 use interlock::run::prepare::{self, PrepareError, Prepared};
@@ -63,7 +66,8 @@ pub(crate) fn run(common: &Common, args: &RunArgs) -> Outcome {
     let (venue, access) = open_venue(common, args, &mut plan, &environment)?;
     // Before anything is asked of anyone: a mode that does not fit its venue has started nothing.
     let is_embedded = venue.is_some() || args.venue.is_some();
-    let edges = Edges::choose((plan.mode, dry_run), access, &environment, is_embedded, None)
+    let cleared = clear(args, &plan, &environment, &access, &held, (clock.now().ns, dry_run))?;
+    let edges = Edges::choose((plan.mode, dry_run), access, &environment, is_embedded, cleared)
         .map_err(|error| Failure { code: REFUSED, error: error.into() })?;
     let access = edges.access().clone();
     let rest = prepare::rest_of(&access);
@@ -109,6 +113,28 @@ pub(crate) fn run(common: &Common, args: &RunArgs) -> Outcome {
     }
     writeln!(std::io::stdout(), "System shutdown complete")?;
     Ok(DONE)
+}
+
+/// The proof that live needs; nothing for every other mode. Refused with the list of what is missing.
+fn clear(
+    args: &RunArgs,
+    plan: &Plan,
+    environment: &Environment,
+    access: &Access,
+    (paths, lock): &(Paths, InstanceLock),
+    (now_ns, dry_run): (i64, bool),
+) -> Result<Option<Cleared>, Failure> {
+    if plan.mode != Mode::Live || dry_run {
+        return Ok(None);
+    }
+    let live_confirm = args.live_confirm.as_deref();
+    let asked = Asked { plan, environment, live_confirm, access: Ok(access), paths, now_ns };
+    live::clear(&clearance::case(&asked), paths, lock, now_ns).map(Some).map_err(|refused| {
+        if let live::Refused::Closed(assessment) = &refused {
+            say(&assessment.render());
+        }
+        Failure { code: REFUSED, error: refused.into() }
+    })
 }
 
 /// The recording begins to play when its first subscriber is there, and its clock to run: the engine's clock follows it.
@@ -231,6 +257,7 @@ fn start(
         last_stage: Stage::Gateway,
         dry_run: false,
         first_events: Vec::new(),
+        cleared: None,
         plan: plan.clone(),
     };
     edges.start(ground, plan, brain, setup).map_err(started_nothing)

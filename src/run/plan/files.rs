@@ -293,6 +293,11 @@ fn check_sense(plan: &Plan) -> Result<(), ConfigError> {
     if let Err(error) = plan.bounded_live.check(&plan.bounded_live_phase2) {
         return wrong(error.to_string());
     }
+    if let Err(error) =
+        crate::ops::gates::check(&plan.environment, &plan.gates).and_then(|()| plan.readiness.check())
+    {
+        return wrong(error);
+    }
     if plan.paper.latency_min_us > plan.paper.latency_max_us {
         return wrong(format!(
             "paper.latency_min_us = {} is over paper.latency_max_us = {}",

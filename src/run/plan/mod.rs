@@ -12,6 +12,10 @@ mod shadow;
 
 use std::path::PathBuf;
 
+use secrecy::SecretString;
+
+use crate::ops::gates::Variables;
+
 pub use files::{ConfigError, from_texts, load};
 pub use orders::{ExitsSection, ForeignOrders, ReconcileSection};
 pub use sections::{
@@ -57,6 +61,8 @@ pub struct Environment {
     pub api_key_file: Option<PathBuf>,
     /// Whether `LIVE_TRADING` is there at all, whatever it says: shadow does not start beside it (R-MODE-2).
     pub live_trading_set: bool,
+    /// `LIVE_TRADING`, `LIVE_CONFIRM_TOKEN`, `LIVE_SYMBOL_ALLOWLIST` and `LIVE_KILL_SWITCH`, for the gates.
+    pub live: Variables,
 }
 
 impl Environment {
@@ -64,9 +70,16 @@ impl Environment {
     #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
     pub fn read() -> Self {
         let get = |name: &str| std::env::var(name).ok().filter(|v| !v.is_empty());
+        let kill_switch =
+            get("LIVE_KILL_SWITCH").is_some_and(|v| !matches!(v.as_str(), "0" | "off" | "false"));
         Self {
-            kill_switch: get("LIVE_KILL_SWITCH")
-                .is_some_and(|v| !matches!(v.as_str(), "0" | "off" | "false")),
+            kill_switch,
+            live: Variables {
+                live_trading: get("LIVE_TRADING"),
+                confirm_token: get("LIVE_CONFIRM_TOKEN").map(SecretString::from),
+                allowlist: get("LIVE_SYMBOL_ALLOWLIST"),
+                kill_switch,
+            },
             api_key_file: get("INTERLOCK_API_KEY_FILE").map(PathBuf::from),
             live_trading_set: std::env::var_os("LIVE_TRADING").is_some(),
         }

@@ -7,6 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::agent::IdleStrategy;
 use crate::ops::emergency::EmergencyConfig;
+use crate::ops::gates::{EnforcementSection, EnvironmentSection, GatesSection};
+use crate::ops::readiness::ReadinessSection;
 use crate::risk::{BoundedLimits, BoundedLive, RiskConfig};
 
 use super::orders::{ExitsSection, ReconcileSection};
@@ -86,6 +88,14 @@ pub struct Plan {
     pub exits: ExitsSection,
     /// What shadow mode records.
     pub shadow: ShadowSection,
+    /// The switches of the transition to live (R-GATE-1).
+    pub environment: EnvironmentSection,
+    /// That bounded limits are enforced (R-GATE-4).
+    pub bounded_live_enforcement: EnforcementSection,
+    /// Who signs, who proposes, and how long it holds.
+    pub gates: GatesSection,
+    /// From what figures on the evidence says GO.
+    pub readiness: ReadinessSection,
     /// What trades.
     pub strategy: Vec<StrategySection>,
 }
@@ -291,6 +301,10 @@ impl Default for Plan {
             reconcile: ReconcileSection::default(),
             exits: ExitsSection::default(),
             shadow: ShadowSection::default(),
+            environment: EnvironmentSection::default(),
+            bounded_live_enforcement: EnforcementSection::default(),
+            gates: GatesSection::default(),
+            readiness: ReadinessSection::default(),
             strategy: vec![
                 StrategySection::named("ma_crossover"),
                 StrategySection::named("order_flow_imbalance"),
