@@ -112,16 +112,7 @@ pub struct Events {
 impl Events {
     /// Opens the log to append. A line that a crash left unfinished is ended first, so that it spoils no other.
     pub fn open(path: &Path) -> io::Result<Self> {
-        let mut file = OpenOptions::new()
-            .read(true)
-            .append(true)
-            .create(true)
-            .mode(0o640)
-            .custom_flags(libc::O_NOFOLLOW | libc::O_CLOEXEC)
-            .open(path)?;
-        if !ends_with_line(&file)? {
-            file.write_all(b"\n")?;
-        }
+        let file = open_lines(path)?;
         let sender = EventSender { queue: Arc::new(ArrayQueue::new(QUEUE)), lost: Arc::default() };
         Ok(Self { file, sender, line: Vec::new() })
     }
@@ -157,6 +148,21 @@ impl Events {
     pub fn lost(&self) -> u64 {
         self.sender.lost.load(Ordering::Relaxed)
     }
+}
+
+/// Opens a file of lines to append. A line that a crash left unfinished is ended first, so that it spoils no other.
+pub fn open_lines(path: &Path) -> io::Result<File> {
+    let mut file = OpenOptions::new()
+        .read(true)
+        .append(true)
+        .create(true)
+        .mode(0o640)
+        .custom_flags(libc::O_NOFOLLOW | libc::O_CLOEXEC)
+        .open(path)?;
+    if !ends_with_line(&file)? {
+        file.write_all(b"\n")?;
+    }
+    Ok(file)
 }
 
 fn ends_with_line(file: &File) -> io::Result<bool> {

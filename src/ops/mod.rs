@@ -25,6 +25,7 @@ pub mod marker;
 pub mod paths;
 pub mod protocol;
 pub mod readiness;
+pub mod shadow_health;
 pub mod socket;
 pub mod status;
 pub mod watch;

@@ -40,6 +40,14 @@ impl Paths {
     pub fn events(&self) -> PathBuf {
         self.data.join("events.jsonl")
     }
+    /// Decisions and what would have come of them, one JSON object a line (R-SHD-1).
+    pub fn shadow_decisions(&self) -> PathBuf {
+        self.data.join("rl").join("shadow_decisions.jsonl")
+    }
+    /// The collector's sign of life.
+    pub fn shadow_heartbeat(&self) -> PathBuf {
+        self.data.join("rl").join("paper_live_heartbeat.json")
+    }
     /// What the halt tool reads when it isn't given a `venue.json`.
     pub fn halt_config(&self) -> PathBuf {
         self.data.join("halt.json")

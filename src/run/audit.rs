@@ -220,17 +220,24 @@ impl Drop for Audit {
     }
 }
 
-/// Two observers as one.
-#[derive(Debug)]
-pub struct Both<A, B>(pub A, pub B);
+/// Several observers as one, in order.
+pub struct All(pub Vec<Box<dyn Observer>>);
 
-impl<A: Observer, B: Observer> Observer for Both<A, B> {
+impl fmt::Debug for All {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("All").field("observers", &self.0.len()).finish()
+    }
+}
+
+impl Observer for All {
     fn observe(&mut self, seq: u64, record: &Record) {
-        self.0.observe(seq, record);
-        self.1.observe(seq, record);
+        for observer in &mut self.0 {
+            observer.observe(seq, record);
+        }
     }
     fn batch_done(&mut self, now: Now) {
-        self.0.batch_done(now);
-        self.1.batch_done(now);
+        for observer in &mut self.0 {
+            observer.batch_done(now);
+        }
     }
 }

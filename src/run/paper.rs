@@ -59,6 +59,8 @@ impl PaperDoor {
             report_latency: latency,
             maker_rate: rate(section.maker_fee_centi_bp),
             taker_rate: rate(section.taker_fee_centi_bp),
+            slippage_centi_bp: section.slippage_centi_bp,
+            cancels_ahead: section.cancels_ahead,
             balances,
             seed,
             ..FillConfig::default()

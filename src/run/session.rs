@@ -15,7 +15,7 @@ use crate::feed::RestAnswer;
 use crate::journal::entry::Recovered;
 use crate::journal::note::SigningKey;
 use crate::journal::writer::{Parts as WriterParts, WriterConfig};
-use crate::journal::{Disk, JournalError, Observer, RealDisk, SessionHeader, Writer, epoch};
+use crate::journal::{ControlHandle, Disk, JournalError, Observer, RealDisk, SessionHeader, Writer, epoch};
 use crate::ops::control::{Control, ControlConfig, ControlParts};
 use crate::ops::events::{Event, EventSender, Events, Level};
 use crate::ops::files::{self, Durability};
@@ -31,13 +31,14 @@ use crate::types::time::{NS_PER_MS, NS_PER_S};
 use crate::types::{InstrumentTable, Reason};
 
 use super::access::HaltReference;
-use super::audit::{Audit, Both};
+use super::audit::{All, Audit};
 use super::checkpoints::Checkpoints;
 use super::line::{Assemble, Shared};
 use super::placement::{self, HotThread, Placement, PlacementError, Stage};
 use super::plan::Plan;
 use super::prepare::Prepared;
 use super::rest_worker::RestWorker;
+use super::shadow::{self, About, Collector, Scribe};
 
 /// How long a graceful stop waits for the venue's answer that nothing is open.
 const STOP_WITHIN: Duration = Duration::from_secs(5);
@@ -219,6 +220,7 @@ struct Stops {
     hot: StopFlag,
     rest: StopFlag,
     journal: StopFlag,
+    scribe: StopFlag,
     control: StopFlag,
 }
 
@@ -247,29 +249,21 @@ pub fn start(ground: Ground, parts: impl Assemble, mut setup: Setup) -> Result<S
     let (to_main, watcher) = watch::channel();
     let header = header(&setup, &shared, &session, epoch, &placement);
     let view = View::new(setup.prepared_table.clone(), &setup.strategies, vec![to_control, to_main]);
+    let (collector, collected) = shadow::collection(&setup.plan, setup.prepared_table.all().len()).unzip();
     let (writer, handle) = Writer::create(
         Arc::new(RealDisk) as Arc<dyn Disk>,
         &journal_dir(&paths),
         writer_config(&setup.plan),
         &header,
         line.ends.journal,
-        writer_parts(&shared, view, setup.audit.take()),
+        writer_parts(&shared, view, setup.audit.take(), collector),
     )?;
     let events = open_events(&paths, &header, &writer, &setup.first_events, shared.clock.now().ns)?;
+    let scribe = collected.map(|c| open_scribe(&setup, &session, &paths, c, events.sender())).transpose()?;
     let recovered = writer.recovered().cloned();
     let events_sender = events.sender();
     let stops = Stops::default();
-    let checkpoints = Checkpoints {
-        journal: handle.clone(),
-        chain_id: writer.chain_id(),
-        key: SigningKey::load_or_create(&checkpoint_key(&paths), CHECKPOINT_KEY_NAME)?,
-        path: paths.data.join("checkpoints.txt"),
-        every_s: setup.plan.journal.checkpoint_every_s,
-        events: events.sender(),
-        clock: shared.clock.clone(),
-        due_ns: 0,
-        last_size: 0,
-    };
+    let checkpoints = checkpoints(&setup.plan, &paths, &writer, handle.clone(), events.sender(), &shared)?;
     let control = Control::new(
         control_config(&setup, &stops),
         ControlParts {
@@ -299,17 +293,47 @@ pub fn start(ground: Ground, parts: impl Assemble, mut setup: Setup) -> Result<S
         clock_due_ns: 0,
         stop: stops.rest.clone(),
     };
-    let threads =
-        Threads::start(&placement, &shared, &stops, writer, control, (rest, checkpoints), line.stages)
-            .map_err(io_error("starting a thread"))?;
+    let threads = Threads::start(
+        &placement,
+        &shared,
+        &stops,
+        (writer, scribe),
+        control,
+        (rest, checkpoints),
+        line.stages,
+    )
+    .map_err(io_error("starting a thread"))?;
     let events = events_sender;
     Ok(Session { shared, placement, session, recovered, watcher, events, threads, stops, _lock: lock })
+}
+
+/// Signs the journal's head now and then.
+fn checkpoints(
+    plan: &Plan,
+    paths: &Paths,
+    writer: &Writer,
+    journal: ControlHandle,
+    events: EventSender,
+    shared: &Shared,
+) -> Result<Checkpoints, StartError> {
+    Ok(Checkpoints {
+        journal,
+        chain_id: writer.chain_id(),
+        key: SigningKey::load_or_create(&checkpoint_key(paths), CHECKPOINT_KEY_NAME)?,
+        path: paths.data.join("checkpoints.txt"),
+        every_s: plan.journal.checkpoint_every_s,
+        events,
+        clock: shared.clock.clone(),
+        due_ns: 0,
+        last_size: 0,
+    })
 }
 
 /// The threads of a session.
 #[derive(Debug)]
 struct Threads {
     journal: AgentRunner,
+    scribe: Option<AgentRunner>,
     control: AgentRunner,
     rest: AgentRunner,
     hot: Vec<AgentRunner>,
@@ -325,7 +349,7 @@ impl Threads {
         placement: &Placement,
         shared: &Shared,
         stops: &Stops,
-        writer: Writer,
+        (writer, scribe): (Writer, Option<Scribe>),
         control: Control,
         (rest, checkpoints): (RestWorker, Checkpoints),
         stages: [Box<dyn Agent>; 4],
@@ -342,6 +366,8 @@ impl Threads {
             AgentRunner::start(&config, agents, shared.clock.clone(), stop.clone(), beat)
         };
         let journal = cold("journal", vec![Box::new(writer)], &stops.journal, Some(placement.threads.len()))?;
+        let scribe =
+            scribe.map(|scribe| cold("scribe", vec![Box::new(scribe)], &stops.scribe, None)).transpose()?;
         let control = cold("control", vec![Box::new(control)], &stops.control, None)?;
         let rest = cold("rest", vec![Box::new(rest), Box::new(checkpoints)], &stops.rest, None)?;
         let mut stages = stages.into_iter();
@@ -353,7 +379,7 @@ impl Threads {
             let beat = move |now| page.heartbeat(slot, now);
             hot.push(AgentRunner::start(&config, agents, shared.clock.clone(), stops.hot.clone(), beat)?);
         }
-        Ok(Self { journal, control, rest, hot })
+        Ok(Self { journal, scribe, control, rest, hot })
     }
 }
 
@@ -427,17 +453,43 @@ fn header(setup: &Setup, shared: &Shared, session: &str, epoch: u32, placement: 
     header
 }
 
+/// The writer of the decisions' file, with what each line says of its session.
+fn open_scribe(
+    setup: &Setup,
+    session: &str,
+    paths: &Paths,
+    collected: shadow::Collected,
+    events: EventSender,
+) -> Result<Scribe, StartError> {
+    let about = About {
+        session: session.to_owned(),
+        mode: setup.mode.clone(),
+        is_shadow: setup.last_stage == Stage::Witness,
+        table: setup.prepared_table.clone(),
+        strategies: setup.strategies.clone(),
+        heartbeat_ns: i64::from(setup.plan.shadow.heartbeat_s).saturating_mul(NS_PER_S),
+    };
+    Scribe::open(about, paths, collected, events)
+        .map_err(io_error(format!("opening {}", paths.shadow_decisions().display())))
+}
+
 fn writer_config(plan: &Plan) -> WriterConfig {
     let mut config = WriterConfig { commit_ns: ms(plan.journal.sync_every_ms), ..WriterConfig::default() };
     config.log.segment_bytes = plan.journal.segment_mib << 20;
     config
 }
 
-fn writer_parts(shared: &Shared, view: View, audit: Option<Audit>) -> WriterParts {
-    let observer: Box<dyn Observer> = match audit {
-        Some(audit) => Box::new(Both(view, audit)),
-        None => Box::new(view),
-    };
+fn writer_parts(
+    shared: &Shared,
+    view: View,
+    audit: Option<Audit>,
+    collector: Option<Collector>,
+) -> WriterParts {
+    let boxed = |observer: Option<Box<dyn Observer>>| observer.into_iter();
+    let all = boxed(Some(Box::new(view)))
+        .chain(boxed(audit.map(|a| Box::new(a) as Box<dyn Observer>)))
+        .chain(boxed(collector.map(|c| Box::new(c) as Box<dyn Observer>)));
+    let observer: Box<dyn Observer> = Box::new(All(all.collect()));
     let page = Arc::clone(&shared.page);
     WriterParts {
         counters: Arc::clone(&shared.counters),
@@ -521,6 +573,11 @@ impl Session {
         self.stops.journal.stop();
         self.threads.journal.join()?;
         let snapshot = Arc::clone(self.watcher.latest());
+        // Then the scribe has everything that it will get, and the control thread writes its last events.
+        self.stops.scribe.stop();
+        if let Some(scribe) = self.threads.scribe {
+            scribe.join()?;
+        }
         self.stops.control.stop();
         self.threads.control.join()?;
         Ok(Ended { snapshot, all_cancelled, open_orders })

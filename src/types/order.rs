@@ -51,6 +51,17 @@ pub enum OrderType {
     LimitMaker = 2,
 }
 
+impl OrderType {
+    /// As a report shows it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Limit => "LIMIT",
+            Self::Market => "MARKET",
+            Self::LimitMaker => "LIMIT_MAKER",
+        }
+    }
+}
+
 /// How long an order lives.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 #[repr(u8)]
@@ -62,6 +73,17 @@ pub enum TimeInForce {
     Ioc = 1,
     /// All at once or nothing.
     Fok = 2,
+}
+
+impl TimeInForce {
+    /// As a report shows it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Gtc => "GTC",
+            Self::Ioc => "IOC",
+            Self::Fok => "FOK",
+        }
+    }
 }
 
 /// Where an order stands (R-ORD-1).

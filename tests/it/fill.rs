@@ -660,3 +660,17 @@ fn money_is_what_the_fills_say_and_locks_end_with_the_orders() {
         }
     }
 }
+
+#[test]
+fn configured_slippage_worsens_takers_up_to_their_limit_and_spares_makers() {
+    let mut paper = Paper::with(|config| config.slippage_centi_bp = 5_000);
+    paper.open_book();
+    // 50 bp on 101 is 101.505, on the tick grid 101.51.
+    assert_eq!(paper.place(market(Side::Buy, "1")).fills(), [fill("101.51", "1", false)]);
+    assert_eq!(paper.place(limit(Side::Buy, "101.2", "1")).fills(), [fill("101.2", "1", false)]);
+    assert_eq!(paper.place(market(Side::Sell, "1")).fills(), [fill("99.5", "1", false)]);
+    assert_eq!(paper.place(limit(Side::Sell, "99.99", "1")).fills(), [fill("99.99", "1", false)]);
+    paper.place(limit(Side::Sell, "101.5", "1"));
+    let out = paper.trade(Side::Buy, "101.6", "9");
+    assert_eq!(out.fills(), [fill("101.5", "1", true)], "a waiting order has its price");
+}

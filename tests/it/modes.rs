@@ -73,6 +73,29 @@ fn the_dry_run_file_goes_over_each_mode_that_sends() {
     }
 }
 
+#[test]
+fn the_profiles_go_over_each_mode_and_name_strategies_that_exist() {
+    let dir = root().join("config/profiles");
+    let mut profiles: Vec<_> = fs::read_dir(&dir).unwrap().flatten().map(|entry| entry.path()).collect();
+    profiles.sort();
+    assert!(profiles.len() >= 3, "{profiles:?}");
+    for profile in profiles {
+        assert!(fs::read_to_string(&profile).unwrap().starts_with("# Profile: "), "{}", profile.display());
+        for (name, mode, ..) in FILES {
+            let plan = load(&[root().join("config").join(name), profile.clone()])
+                .unwrap_or_else(|e| panic!("{} over {name}: {e}", profile.display()));
+            assert_eq!(plan.mode, *mode, "{}", profile.display());
+            if profile.ends_with("all_strategies.toml") {
+                let mut running: Vec<_> = plan.strategy.iter().map(|s| s.name.as_str()).collect();
+                running.sort_unstable();
+                let mut all: Vec<_> = interlock::strategy::STRATEGIES.iter().map(|s| s.name).collect();
+                all.sort_unstable();
+                assert_eq!(running, all, "a new strategy belongs into the profile of all");
+            }
+        }
+    }
+}
+
 /// Which realm each mode's orders may go to: every other one is refused, by name.
 #[test]
 fn r_mode_1_a_mode_takes_only_venues_of_its_own_realm() {
@@ -187,5 +210,29 @@ fn a_dry_run_of_a_mode_without_a_venue_behind_it_is_refused() {
     for mode in [Mode::Shadow, Mode::Paper] {
         let error = Rehearsal::of(access("127.0.0.1"), mode).map(|_| ()).unwrap_err().to_string();
         assert!(error.contains(mode.name()) && error.contains("demo, testnet or live"), "{error}");
+    }
+}
+
+#[test]
+fn the_embedded_venue_writes_a_configuration_that_names_it_and_holds_no_key() {
+    use interlock::sim::server::{VENUE_CONFIG, VenueConfig, VenueFile, start};
+    let dir = tempfile::tempdir().unwrap();
+    for persona in Persona::ALL {
+        let data = dir.path().join(persona.name());
+        let venue =
+            start(VenueConfig { flow_percent: 0, ..VenueConfig::playing(persona, data.clone()) }).unwrap();
+        let file = VenueFile::read(venue.file_path()).unwrap();
+        assert_eq!(file.persona, persona);
+        let path = data.join(VENUE_CONFIG);
+        let text = fs::read_to_string(&path).unwrap();
+        assert!(!text.contains(file.keys.halt.api_key()) && !text.contains("PRIVATE"), "{text}");
+        let plan = load(&[path]).unwrap();
+        let named = Access::from_plan(&plan, None).unwrap();
+        let told = Access::from_venue_file(venue.file_path()).unwrap();
+        assert_eq!((named.rest, named.stream, named.ws_api), (told.rest, told.stream, told.ws_api));
+        assert_eq!(plan.venue.symbols, told.symbols);
+        let key = named.key_file.as_deref().map(|path| path.canonicalize().unwrap());
+        assert_eq!(key, told.key_file.as_deref().map(|path| path.canonicalize().unwrap()));
+        venue.stop();
     }
 }

@@ -7,5 +7,6 @@ mod bad_input;
 mod disks;
 mod hostile_venue;
 mod kill;
+mod modes;
 mod session;
 mod stage;

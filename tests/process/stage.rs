@@ -96,11 +96,16 @@ pub(crate) fn wait_for<T>(what: &str, mut found: impl FnMut() -> Option<T>) -> T
 impl Stage {
     /// A venue with its usual participants.
     pub(crate) fn set() -> Self {
+        Self::playing("demo")
+    }
+
+    /// The same, playing someone: a test network, the live venue.
+    pub(crate) fn playing(persona: &str) -> Self {
         let alone = alone();
         let dir = tempfile::tempdir().unwrap();
         let venue_dir = dir.path().join("venue");
         let process = Command::new(env!("CARGO_BIN_EXE_interlock"))
-            .args(["venue", "--data-dir"])
+            .args(["venue", "--persona", persona, "--data-dir"])
             .arg(&venue_dir)
             .stdout(Stdio::null())
             .stderr(File::create(dir.path().join("venue.log")).unwrap())
@@ -220,6 +225,13 @@ impl Stage {
         let headers = [(API_KEY_HEADER, credentials.api_key())];
         let answer = self.rest.request(Method::Get, &request.path_and_query, &headers, b"").unwrap();
         parse_open_orders(&answer.body).unwrap()
+    }
+
+    /// What the venue has counted.
+    pub(crate) fn stats(&self) -> serde_json::Value {
+        let headers = [("X-Control-Token", self.venue.control.token.as_str())];
+        let answer = self.rest.get("/control/stats", &headers).unwrap();
+        serde_json::from_slice(&answer.body).unwrap()
     }
 
     /// Puts faults in force at the venue.

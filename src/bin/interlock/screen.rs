@@ -50,7 +50,11 @@ impl Screen {
         if self.was_trading != Some(status.kill.trading) {
             if self.was_trading.is_some() || status.kill.trading {
                 line(if status.kill.trading {
-                    "armed: trading is possible (the demo arms itself; `interlock kill trip` stops it)"
+                    match status.mode.as_str() {
+                        "shadow" => "armed: decisions are recorded as they would be sent, and nothing can be",
+                        "live" => "armed: orders go to the live venue; `interlock kill trip` stops them",
+                        _ => "armed: trading is possible; `interlock kill trip` stops it",
+                    }
                 } else {
                     "tripped: nothing that adds risk leaves"
                 });

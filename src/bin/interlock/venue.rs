@@ -10,9 +10,10 @@ use interlock::ops::client::exit::DONE;
 use interlock::sim::faults::FaultPlan;
 use interlock::sim::server::{Persona, VenueConfig, symbol_specs};
 
+use crate::Failure;
+use crate::Outcome;
 use crate::args::{Common, VenueArgs};
 use crate::engine::{no_venue, recording, stop_signal};
-use crate::{Failure, Outcome};
 
 pub(crate) fn run(common: &Common, args: &VenueArgs) -> Outcome {
     let stop = stop_signal().context("listening for signals")?;

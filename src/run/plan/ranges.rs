@@ -65,6 +65,7 @@ pub(super) const RANGES: &[Range] = &[
     range("paper.latency_max_us", 0, 10_000_000, "a model of a network, not of a mail coach"),
     range("paper.maker_fee_centi_bp", 0, 100_000, "10 % at most"),
     range("paper.taker_fee_centi_bp", 0, 100_000, "10 % at most"),
+    range("paper.slippage_centi_bp", 0, 10_000, "1 % at most: beyond that there is no market"),
     range(
         "shadow.followed_max",
         1,

@@ -10,6 +10,7 @@ use crate::ops::emergency::EmergencyConfig;
 use crate::ops::gates::{EnforcementSection, EnvironmentSection, GatesSection};
 use crate::ops::readiness::ReadinessSection;
 use crate::risk::{BoundedLimits, BoundedLive, RiskConfig};
+use crate::sim::fill::CancelsAhead;
 
 use super::orders::{ExitsSection, ReconcileSection};
 use super::shadow::ShadowSection;
@@ -255,6 +256,10 @@ pub struct PaperSection {
     pub maker_fee_centi_bp: u32,
     /// Taker fee in hundredths of a basis point.
     pub taker_fee_centi_bp: u32,
+    /// How much worse than the shown levels takers fare, beside walking them, hundredths of a basis point.
+    pub slippage_centi_bp: u32,
+    /// Whose the cancels at a waiting order's price are taken to be: `proportional`, or all of them `from_behind` (the hardest).
+    pub cancels_ahead: CancelsAhead,
     /// Starting balances by asset, as decimal text.
     pub balances: BTreeMap<String, String>,
 }
@@ -365,6 +370,8 @@ impl Default for PaperSection {
             latency_max_us: 2_000,
             maker_fee_centi_bp: 1_000,
             taker_fee_centi_bp: 1_000,
+            slippage_centi_bp: 0,
+            cancels_ahead: CancelsAhead::default(),
             balances: balances.map(|(a, q)| (a.to_owned(), q.to_owned())).into(),
         }
     }

@@ -16,13 +16,15 @@ pub struct ShadowSection {
     pub horizons_s: Vec<u32>,
     /// Decisions that are followed at once; those beyond are recorded without a counterfactual, and counted.
     pub followed_max: u32,
+    /// Whether paper records its decisions too.
+    pub in_paper: bool,
     /// The heartbeat file is renewed this often, seconds.
     pub heartbeat_s: u32,
 }
 
 impl Default for ShadowSection {
     fn default() -> Self {
-        Self { horizons_s: vec![60, 300, 3_600], followed_max: 100_000, heartbeat_s: 10 }
+        Self { horizons_s: vec![60, 300, 3_600], followed_max: 100_000, in_paper: true, heartbeat_s: 10 }
     }
 }
 

@@ -2,21 +2,51 @@
 //! in the place of the gateway stands the [`Witness`], which has no door; the account side is of a type without a value, so no
 //! session can be logged on; no key is read. Each decision is recorded instead.
 
+mod collect;
+mod follow;
 mod safety;
+mod scribe;
 mod witness;
 
 use std::sync::Arc;
 
+use crossbeam_queue::ArrayQueue;
+
+pub use collect::{Collector, Decided, Line as DecisionLine, Tally};
+pub use follow::{Assumptions, Follower, Outcome, Standing};
 pub use safety::{CHECKS, Check, Safety, Unsafe};
+pub use scribe::{About, Scribe};
 pub use witness::{Witness, WitnessRings};
 
 use crate::feed::{FeedConfig, MarketSide};
 use crate::risk::Risk;
 use crate::signal::Signal;
+use crate::types::time::{NS_PER_S, NS_PER_US};
 use crate::types::{AssetId, Qty, Reason};
 use crate::wire::link::{Connector, Link, LinkState};
 
 use super::line::{Assemble, Front, Line, Shared, build_front};
+use super::plan::{Mode, Plan};
+
+/// What the scribe gets from the collector.
+pub type Collected = (Arc<ArrayQueue<DecisionLine>>, Arc<Tally>);
+
+/// The collector of a session that records its decisions: shadow always, paper unless it is told not to.
+pub(super) fn collection(plan: &Plan, instruments: usize) -> Option<(Collector, Collected)> {
+    if !(plan.mode == Mode::Shadow || plan.mode == Mode::Paper && plan.shadow.in_paper) {
+        return None;
+    }
+    let horizons_ns = plan.shadow.horizons_s.iter().map(|s| i64::from(*s) * NS_PER_S).collect();
+    let assumptions = Assumptions {
+        latency_ns: i64::try_from(plan.paper.latency_max_us).unwrap_or(i64::MAX).saturating_mul(NS_PER_US),
+        maker_centi_bp: i64::from(plan.paper.maker_fee_centi_bp),
+        taker_centi_bp: i64::from(plan.paper.taker_fee_centi_bp),
+        horizons_ns,
+        followed_max: usize::try_from(plan.shadow.followed_max).unwrap_or(usize::MAX),
+    };
+    let (collector, lines, tally) = Collector::new(assumptions, instruments);
+    Some((collector, (lines, tally)))
+}
 
 /// A link that can't be: shadow's account side is of this type, so that there is none.
 #[derive(Debug)]

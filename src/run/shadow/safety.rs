@@ -27,19 +27,19 @@ impl std::fmt::Debug for Check {
 pub const CHECKS: &[Check] = &[
     Check {
         name: "live_trading_unset",
-        help: "LIVE_TRADING is not in the environment: whoever set it wants orders, and shadow sends none",
+        help: "LIVE_TRADING is not in the environment (whoever set it wants orders, and shadow sends none)",
         remedy: "unset LIVE_TRADING",
         holds: |environment, _| !environment.live_trading_set,
     },
     Check {
         name: "no_key_in_environment",
-        help: "INTERLOCK_API_KEY_FILE is not in the environment: shadow reads no key",
+        help: "INTERLOCK_API_KEY_FILE is not in the environment (shadow reads no key)",
         remedy: "unset INTERLOCK_API_KEY_FILE",
         holds: |environment, _| environment.api_key_file.is_none(),
     },
     Check {
         name: "no_key_configured",
-        help: "venue.api_key_file is empty: shadow reads no key",
+        help: "venue.api_key_file is empty (shadow reads no key)",
         remedy: "remove venue.api_key_file from the configuration",
         holds: |_, access| access.key_file.is_none(),
     },
@@ -47,7 +47,7 @@ pub const CHECKS: &[Check] = &[
 
 /// A check does not hold.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("refused: shadow does not start: {}; {}", help, remedy)]
+#[error("refused: shadow does not start: it must hold that {help}. Do: {remedy}")]
 pub struct Unsafe {
     /// Which.
     pub name: &'static str,

@@ -146,7 +146,7 @@ impl FillModel {
             }
             let qty = left.min(level.qty);
             walk.base += i128::from(qty.units());
-            walk.quote += cost(level.price, qty);
+            walk.quote += cost(self.slipped(instrument, spec.side, level.price, limit), qty);
             left = Qty::from_units(left.units() - qty.units());
         }
         walk
@@ -211,7 +211,26 @@ impl FillModel {
             }
             let qty = order.remaining().min(level.qty);
             room.view.take(opposite, Level::new(level.price, qty));
-            self.book_fill(&instrument, order, Level::new(level.price, qty), false);
+            let price = self.slipped(order.instrument, order.side, level.price, limit);
+            self.book_fill(&instrument, order, Level::new(price, qty), false);
+        }
+    }
+
+    /// What a taker pays or gets for a shown price: worse by the configured slippage, on the tick grid, never beyond its limit.
+    fn slipped(&self, id: InstrumentId, side: Side, shown: Price, limit: Option<Price>) -> Price {
+        const CENTI_BP: i128 = 1_000_000;
+        let slippage = i128::from(self.config.slippage_centi_bp);
+        let Some(instrument) = self.table.get(id).filter(|_| slippage > 0) else { return shown };
+        let (units, tick) = (i128::from(shown.units()), instrument.price.tick);
+        let worse = match side {
+            Side::Buy => (units * (CENTI_BP + slippage) + CENTI_BP - 1).div_euclid(CENTI_BP),
+            Side::Sell => (units * (CENTI_BP - slippage).max(0)).div_euclid(CENTI_BP),
+        };
+        let Ok(worse) = i64::try_from(worse) else { return shown };
+        let worse = Price::from_units(worse);
+        match side {
+            Side::Buy => limit.map_or(worse, |limit| worse.min(limit)).ceil_to(tick).unwrap_or(shown),
+            Side::Sell => limit.map_or(worse, |limit| worse.max(limit)).floor_to(tick).max(tick),
         }
     }
 

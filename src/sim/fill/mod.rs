@@ -8,8 +8,8 @@
 //!   back). What we then see of the market is what the venue had when the request arrived, so the book that it meets is the
 //!   right one, and its answer comes at once.
 //! - Takers walk the book that depth facts made, topped by the quote where that is newer, and by the quote alone while there
-//!   is no book. Slippage is what comes out of that. What a paper order has taken stays taken until the market shows the
-//!   level anew.
+//!   is no book. Slippage is what comes out of that, and what is configured on top. What a paper order has taken stays taken
+//!   until the market shows the level anew.
 //! - Makers wait in a queue: see [`CancelsAhead`] and the source of `resting`.
 //! - What it refuses, the venue refuses: the instrument's filters, post-only that would take, a client id that is open, money
 //!   that is not there.
@@ -75,6 +75,9 @@ pub struct FillConfig {
     pub maker_rate: Multiplier,
     /// Fee of fills as taker, of what is received, in `1e-8`; rounded up.
     pub taker_rate: Multiplier,
+    /// How much worse than the shown levels takers fare, hundredths of a basis point; never beyond an order's limit. Walking
+    /// the book is slippage already; this is for what the book did not show.
+    pub slippage_centi_bp: u32,
     /// How cancels move the queue.
     pub cancels_ahead: CancelsAhead,
     /// What the paper account starts with; assets not named start at zero.
@@ -93,6 +96,7 @@ impl Default for FillConfig {
             report_latency: Latency::Constant { ns: 2_000_000 },
             maker_rate: Multiplier::from_units(100_000),
             taker_rate: Multiplier::from_units(100_000),
+            slippage_centi_bp: 0,
             cancels_ahead: CancelsAhead::Proportional,
             balances: Vec::new(),
             id_start: 1,

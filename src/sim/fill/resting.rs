@@ -12,12 +12,15 @@
 //! - When the other side's best price reaches the order's price, it would have been matched: it fills from what is shown
 //!   there, at its own price.
 
+use serde::{Deserialize, Serialize};
+
 use crate::types::order::remaining;
 use crate::types::time::NS_PER_MS;
 use crate::types::{ClientOrderId, InstrumentId, OrderType, Price, Qty, Side, VenueOrderId};
 
 /// How cancels at an order's price are shared between those ahead of it and those behind.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum CancelsAhead {
     /// In proportion to how many there are.
     #[default]

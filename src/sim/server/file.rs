@@ -12,6 +12,8 @@ use super::persona::Persona;
 
 /// Name of the file in the venue's data directory.
 pub const VENUE_FILE: &str = "venue.json";
+/// Name of the file, in the venue's data directory, that names the venue as a configuration does.
+pub const VENUE_CONFIG: &str = "venue.toml";
 /// Name of the authority's certificate in the venue's data directory.
 pub const CA_FILE: &str = "venue-ca.pem";
 
@@ -65,6 +67,23 @@ impl VenueFile {
         let text = fs::read(path)?;
         serde_json::from_slice(&text)
             .map_err(|e| io::Error::new(io::ErrorKind::InvalidData, format!("{}: {e}", path.display())))
+    }
+
+    /// The same as a piece of configuration (`interlock run -c venue.toml`): addresses, authority, where the keys are. It holds
+    /// no key, and unlike `--venue` it is a part of the configuration's hash. `path` is where the file itself is.
+    pub fn config(&self, path: &Path) -> String {
+        let text = |path: &Path| format!("{:?}", path.display().to_string());
+        let ca = self.ca.as_deref().map_or_else(String::new, |ca| format!("ca_file = {}\n", text(ca)));
+        format!(
+            "# The embedded venue that plays {}; made at its start, like its keys and its certificate.\n[venue]\n\
+             symbols = {:?}\nrest_url = {:?}\nstream_url = {:?}\nws_api_url = {:?}\n{ca}api_key_file = {}\n",
+            self.persona.name(),
+            self.symbols,
+            self.urls.rest,
+            self.urls.ws_streams,
+            self.urls.ws_api,
+            text(path),
+        )
     }
 
     /// Writes it.

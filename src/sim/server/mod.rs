@@ -35,7 +35,7 @@ mod venue;
 mod ws_api;
 
 pub use conn::ConnectionRules;
-pub use file::{CA_FILE, ControlAccess, VENUE_FILE, VenueFile, VenueUrls};
+pub use file::{CA_FILE, ControlAccess, VENUE_CONFIG, VENUE_FILE, VenueFile, VenueUrls};
 pub use keys::{ApiKey, DemoKeys, Permission};
 pub use limits::LimitRules;
 pub use persona::Persona;

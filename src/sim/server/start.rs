@@ -12,7 +12,7 @@ use tokio_rustls::TlsAcceptor;
 
 use super::clock::VenueClock;
 use super::diffs::Accumulator;
-use super::file::{CA_FILE, ControlAccess, VENUE_FILE, VenueFile, VenueUrls, write_private};
+use super::file::{CA_FILE, ControlAccess, VENUE_CONFIG, VENUE_FILE, VenueFile, VenueUrls, write_private};
 use super::hub::Hub;
 use super::keys::{Registered, make_keys, random_text};
 use super::limits::Limits;
@@ -167,6 +167,10 @@ pub fn start(config: VenueConfig) -> Result<VenueHandle, VenueError> {
     };
     let path = config.data_dir.join(VENUE_FILE);
     file.write(&path).map_err(|source| VenueError::File { path: path.clone(), source })?;
+    let config_path = path.with_file_name(VENUE_CONFIG);
+    let text = file.config(&path.canonicalize().unwrap_or_else(|_| path.clone()));
+    write_private(&config_path, text.as_bytes())
+        .map_err(|source| VenueError::File { path: config_path, source })?;
     let (ask, asks) = mpsc::channel(64);
     let parts = Parts {
         config,
