@@ -20,13 +20,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use figures::Table;
+use interlock::agent::idle::{IdleStrategy, Idler};
+use interlock::agent::line_ring::{self, Reader, Writer};
 use interlock::agent::ring::{Consumer, Producer, ring};
 use interlock::agent::{Agent, Clock, StopFlag, cpu};
 use interlock::event::command::{ALL_INSTRUMENTS, NO_STRATEGY};
 use interlock::event::{Body, Command, CommandKind, Fact, OrderTrace, Record, Sample, Slot, Stamps};
 use interlock::feed::{Feed, FeedRings, RestAnswer, RestRequest};
 use interlock::limits::{COMMAND_RING_SLOTS, JOURNAL_RING_SLOTS, LINE_RING_SLOTS, RETURN_RING_SLOTS};
-use interlock::run::line::Line;
 use interlock::shared::Counter;
 use interlock::types::InstrumentId;
 use interlock::wire::memory::MemoryConnector;
@@ -124,7 +125,39 @@ impl Way for Word {
     }
 }
 
-/// The engine's ring; `T` carries the stamp.
+/// The ring between stages; `T` carries the stamp.
+struct Line<T> {
+    writer: Option<Writer<T>>,
+    reader: Option<Reader<T>>,
+    make: fn(u64) -> T,
+    stamp: fn(&T) -> u64,
+}
+
+impl<T: Copy + Send> Way for Line<T> {
+    #[inline]
+    fn send(&mut self, stamp: u64) {
+        let pushed = self.writer.as_mut().is_some_and(|w| w.push(black_box((self.make)(stamp))).is_ok());
+        assert!(pushed, "the other side empties the ring");
+    }
+    #[inline]
+    fn receive(&mut self) -> u64 {
+        let Some(reader) = &mut self.reader else { return 0 };
+        // Ends: the other side sends as many as are received.
+        loop {
+            if let Some(stamp) = reader.take(|message| (self.stamp)(black_box(message))) {
+                return stamp;
+            }
+        }
+    }
+}
+
+fn lines<T: Copy + Send>(make: fn(u64) -> T, stamp: fn(&T) -> u64) -> (Line<T>, Line<T>) {
+    let (writer, reader) = line_ring::ring(1_024, make(0));
+    let end = |writer, reader| Line { writer, reader, make, stamp };
+    (end(Some(writer), None), end(None, Some(reader)))
+}
+
+/// The ring to everyone else.
 struct Ring<T> {
     producer: Option<Producer<T>>,
     consumer: Option<Consumer<T>>,
@@ -178,6 +211,10 @@ fn hops(host: &Host) {
             trips.add(name, round_trip, HOP_BLOCK);
         };
         run("bare atomics: one padded word", ping_pong(host, words(), words()));
+        let ends = || lines(plain, |message| message[0]);
+        run("ring between stages, 64-byte message", ping_pong(host, ends(), ends()));
+        let ends = || lines(fact_slot, |slot| slot.stamps.read);
+        run("ring between stages, a fact of the line (128 bytes)", ping_pong(host, ends(), ends()));
         let ends = || rings(plain, |message| message[0]);
         run("ring (rtrb), 64-byte message", ping_pong(host, ends(), ends()));
         let ends = || rings(fact_slot, |slot| slot.stamps.read);
@@ -279,16 +316,17 @@ impl Ticks {
 /// The four stages on the second core; the journal's rings are emptied by the first, as the journal's thread would.
 fn one_thread(host: &Host, bench: &mut Bench, ticks: &mut Ticks) -> (Vec<u64>, Vec<OrderTrace>) {
     let Bench { line, shared, venue } = bench;
-    let Line { stages, ends } = line;
+    let interlock::run::line::Line { stages, ends } = line;
     let (journal, clock) = (&mut ends.journal, &host.clock);
     let (mut whole, mut traces) = (Vec::with_capacity(TICKS), Vec::with_capacity(TICKS));
     let is_over = AtomicBool::new(false);
     std::thread::scope(|scope| {
         scope.spawn(|| {
             cpu::pin_current_thread(host.first).expect("the first core");
+            // As the journal's thread waits in the engine: one that spun on the rings would take their lines from the stages.
+            let mut idler = Idler::new(IdleStrategy::Follow);
             while !is_over.load(Ordering::Acquire) {
-                stand::drain_journal(journal);
-                std::hint::spin_loop();
+                idler.idle(stand::drain_journal(journal));
             }
         });
         cpu::pin_current_thread(host.second).expect("the second core");
@@ -297,15 +335,13 @@ fn one_thread(host: &Host, bench: &mut Bench, ticks: &mut Ticks) -> (Vec<u64>, V
             venue.market.send(ticks.next());
             let start = clock.ticks();
             stand::cycle(stages, clock);
-            let end = clock.ticks();
             let is_measured = venue.answer() == 1 && tick >= WARM_UP;
+            // From the frame's bytes there to the order's bytes handed over, as on two threads.
             while let Ok(trace) = ends.traces.pop() {
-                if is_measured {
+                if is_measured && trace.read >= start {
+                    whole.push(trace.written - start);
                     traces.push(trace);
                 }
-            }
-            if is_measured {
-                whole.push(end - start);
             }
             between(venue, tick);
             stand::drain_samples(&mut ends.samples);
@@ -319,7 +355,7 @@ fn one_thread(host: &Host, bench: &mut Bench, ticks: &mut Ticks) -> (Vec<u64>, V
 /// Feed and signal with the venue on the first core, risk and gateway on the second.
 fn two_threads(host: &Host, bench: &mut Bench, ticks: &mut Ticks) -> Vec<u64> {
     let Bench { line, shared, venue } = bench;
-    let Line { stages, ends } = line;
+    let interlock::run::line::Line { stages, ends } = line;
     let (front, behind) = stages.split_at_mut(2);
     let clock = &host.clock;
     let mut whole = Vec::with_capacity(TICKS);
@@ -406,7 +442,7 @@ fn feed_round(host: &Host) -> (u64, u64) {
     let shared = stand::shared();
     let (connector, mut venue) = memory::connection();
     let fact = Fact { seq: 0, recv_ns: 0, body: Body::Timer };
-    let (line, mut facts) = ring(LINE_RING_SLOTS, fact_slot(0));
+    let (line, mut facts) = line_ring::ring(LINE_RING_SLOTS, fact_slot(0));
     let (journal, mut records) = ring(JOURNAL_RING_SLOTS, Record::Fact(fact));
     let (_returns, returned) = ring(RETURN_RING_SLOTS, Body::Timer);
     let (_commands, commanded) = ring(COMMAND_RING_SLOTS, COMMAND);
@@ -474,9 +510,9 @@ fn send_some(venue: &mut Peer, ticks: &mut Ticks, mut sent: u64, seen: u64) -> u
     sent
 }
 
-fn count_quotes(facts: &mut Consumer<Slot<Fact>>) -> u64 {
+fn count_quotes(facts: &mut Reader<Slot<Fact>>) -> u64 {
     let mut quotes = 0;
-    while let Ok(slot) = facts.pop() {
+    while let Some(slot) = facts.pop() {
         quotes += u64::from(matches!(slot.item.body, Body::Quote(_)));
     }
     quotes

@@ -151,9 +151,7 @@ pub(crate) fn line<C: Connector + 'static>(
 /// One cycle of stages, as a runner polls them.
 #[inline]
 pub(crate) fn cycle(stages: &mut [Box<dyn Agent>], clock: &Clock) {
-    for stage in stages {
-        stage.poll(clock.now());
-    }
+    interlock::agent::cycle(stages, clock);
 }
 
 /// Plays the REST worker: snapshots on request, and the venue's clock at the start.
@@ -172,11 +170,15 @@ pub(crate) fn tell_clock(ends: &mut Ends) {
     assert!(ends.rest_answers.push(RestAnswer::ClockOffset(offset)).is_ok(), "room for the clock");
 }
 
-/// Plays the journal's thread: empties its rings.
-pub(crate) fn drain_journal(journal: &mut Rings) {
+/// Plays the journal's thread: empties its rings. How many records there were.
+pub(crate) fn drain_journal(journal: &mut Rings) -> usize {
+    let mut records = 0;
     for ring in [&mut journal.feed, &mut journal.signal, &mut journal.risk, &mut journal.gateway] {
-        while ring.pop().is_ok() {}
+        while ring.pop().is_ok() {
+            records += 1;
+        }
     }
+    records
 }
 
 /// Empties the rings of measurements.

@@ -13,6 +13,10 @@ pub enum IdleStrategy {
     Yield,
     /// Sleep a little (50 us): for laptops and tests. A message then waits up to that long.
     Park,
+    /// Sleep at once after every empty poll: for threads that follow behind, as the journal's. One that looks at a ring again
+    /// and again keeps taking the line of its write index from the stage that writes, whose next push then waits for it
+    /// (about 100 ns for cores that are near, 200 for cores that are far, on the order's way).
+    Follow,
 }
 
 /// How many empty polls in a row before [`IdleStrategy::Park`] sleeps.
@@ -42,6 +46,7 @@ impl Idler {
         match self.strategy {
             IdleStrategy::Spin => core::hint::spin_loop(),
             IdleStrategy::Yield => std::thread::yield_now(),
+            IdleStrategy::Follow => super::clock::sleep(PARK),
             IdleStrategy::Park => {
                 self.empty_polls = self.empty_polls.saturating_add(1);
                 if self.empty_polls > PARK_AFTER_EMPTY_POLLS {

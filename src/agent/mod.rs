@@ -5,6 +5,7 @@
 pub mod clock;
 pub mod cpu;
 pub mod idle;
+pub mod line_ring;
 pub mod ring;
 pub mod runner;
 
@@ -23,9 +24,30 @@ pub trait Agent: Send {
     /// state must not allocate.
     fn poll(&mut self, now: Now) -> usize;
 
+    /// Whether it must be given the time as it is when its turn comes, however short the turns before it usually are: an agent
+    /// that obeys a deadline, because the host may take the core away in the middle of a cycle. The others are given the
+    /// reading of the agent before them, which spares a read of the counter on the way of an order.
+    fn needs_fresh_time(&self) -> bool {
+        true
+    }
+
     /// Called once on the agent's own thread before the first poll: touch memory, warm parsers.
     fn on_start(&mut self, _now: Now) {}
 
     /// Called once on the agent's own thread after the last poll.
     fn on_stop(&mut self, _now: Now) {}
+}
+
+/// Polls each agent once, in order: what every host does in a cycle. The work done, and the last reading of the clock.
+#[inline]
+pub fn cycle(agents: &mut [Box<dyn Agent>], clock: &Clock) -> (usize, Now) {
+    let mut now = clock.now();
+    let mut work = 0;
+    for (turn, agent) in agents.iter_mut().enumerate() {
+        if turn > 0 && agent.needs_fresh_time() {
+            now = clock.now();
+        }
+        work += agent.poll(now);
+    }
+    (work, now)
 }

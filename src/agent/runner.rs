@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 
 use super::idle::Idler;
-use super::{Agent, Clock, IdleStrategy, cpu};
+use super::{Agent, Clock, IdleStrategy, cpu, cycle};
 
 /// Asks runners to stop. Clones share the flag.
 #[derive(Clone, Debug, Default)]
@@ -86,11 +86,8 @@ impl AgentRunner {
             }
             let mut idler = Idler::new(idle);
             while !stop.is_stopped() {
-                let mut work = 0;
-                for agent in &mut composite.agents {
-                    work += agent.poll(clock.now());
-                }
-                heartbeat(clock.now());
+                let (work, now) = cycle(&mut composite.agents, &clock);
+                heartbeat(now);
                 idler.idle(work);
             }
             for agent in &mut composite.agents {

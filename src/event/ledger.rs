@@ -177,6 +177,8 @@ impl<X: Copy + Default> Ledger<X> {
         }
         self.table.insert(order.client, order);
         self.open.push(order.client);
+        // Ids are counted up: the next order's slot comes meanwhile.
+        self.table.expect(ClientOrderId(order.client.0.wrapping_add(1)));
         Ok(())
     }
 

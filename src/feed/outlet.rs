@@ -14,6 +14,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use crate::agent::Clock;
+use crate::agent::line_ring::Writer;
 use crate::agent::ring::Producer;
 use crate::event::{Body, Fact, Quote, Record, Slot, Stamps};
 use crate::limits::{ASSETS_MAX, INSTRUMENTS_MAX};
@@ -36,7 +37,7 @@ struct LeftOut {
 #[derive(Debug)]
 pub struct Outlet {
     journal: Producer<Record>,
-    line: Producer<Slot<Fact>>,
+    line: Writer<Slot<Fact>>,
     page: Arc<KillPage>,
     counters: Arc<Counters>,
     clock: Clock,
@@ -56,12 +57,12 @@ pub struct Outlet {
 impl Outlet {
     /// Over the two rings. The first fact gets number 1.
     pub fn new(
-        (journal, line): (Producer<Record>, Producer<Slot<Fact>>),
+        (journal, line): (Producer<Record>, Writer<Slot<Fact>>),
         reserve: usize,
         (page, counters): (Arc<KillPage>, Arc<Counters>),
         clock: Clock,
     ) -> Self {
-        let capacity = line.buffer().capacity();
+        let capacity = line.capacity();
         assert!(
             reserve * 2 < capacity,
             "reserve {reserve} leaves market data too little of {capacity} line slots"

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::agent::line_ring::Writer;
 use crate::agent::ring::{Consumer, Producer};
 use crate::agent::{Agent, Clock};
 use crate::event::{Body, Command, Fact, Record, Sample, Slot};
@@ -29,7 +30,7 @@ const SNAPSHOT_ROOM_SHARE: usize = 8;
 #[derive(Debug)]
 pub struct FeedRings {
     /// To signal.
-    pub line: Producer<Slot<Fact>>,
+    pub line: Writer<Slot<Fact>>,
     /// To the journal's thread.
     pub journal: Producer<Record>,
     /// From the gateway: replies. They go before everything else.
@@ -83,7 +84,7 @@ impl<M: Connector, A: Connector> Feed<M, A> {
         assert!(config.timer_ns > 0, "stages notice deadlines by timer facts");
         let FeedRings { line, journal, returns, commands, rest_requests, rest_answers, found, samples } =
             rings;
-        let snapshot_room = line.buffer().capacity() / SNAPSHOT_ROOM_SHARE;
+        let snapshot_room = line.capacity() / SNAPSHOT_ROOM_SHARE;
         let (shared_page, shared_counters) = (Arc::clone(&page), Arc::clone(&counters));
         let outlet =
             Outlet::new((journal, line), config.line_reserve, (shared_page, shared_counters), clock.clone());

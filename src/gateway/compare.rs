@@ -79,7 +79,7 @@ impl Comparer {
         if again.text_crc != sent.text_crc {
             return Err(Difference::Text { recorded: sent.text_crc, again: again.text_crc });
         }
-        if encoded.signature.is_empty() && again.text_len != sent.text_len {
+        if encoded.secrets.signature.is_empty() && again.text_len != sent.text_len {
             return Err(Difference::Length { recorded: sent.text_len, again: again.text_len });
         }
         Ok(())

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use crate::agent::ring::{Consumer, Producer};
+use crate::agent::line_ring::Reader;
+use crate::agent::ring::Producer;
 use crate::agent::{Agent, Clock};
 use crate::event::command::ALL_INSTRUMENTS;
 use crate::event::fact::LinkId;
@@ -34,7 +35,7 @@ const UPKEEP_EVERY_NS: i64 = NS_PER_MS;
 #[derive(Debug)]
 pub struct GatewayRings {
     /// From risk.
-    pub input: Consumer<Output>,
+    pub input: Reader<Output>,
     /// To feed.
     pub returns: Producer<Body>,
     /// To the journal's thread.
@@ -50,7 +51,7 @@ pub struct GatewayRings {
 pub struct Gateway<D> {
     door: D,
     desk: Desk,
-    input: Consumer<Output>,
+    input: Reader<Output>,
     page: Arc<KillPage>,
     clock: Clock,
     /// How many may be open, as the page was last told.
@@ -120,20 +121,20 @@ impl<D: Door> Gateway<D> {
                 return taken;
             }
             match self.input.pop() {
-                Ok(Output::Approved { order, stamps, risk_ticks }) => {
+                Some(Output::Approved { order, stamps, risk_ticks }) => {
                     orders += 1;
                     if let Err(reason) = self.send_approved(order, stamps, risk_ticks, now) {
                         self.desk.withhold(order.get(), reason, now);
                     }
                 }
-                Ok(Output::Refused { order, reason }) => self.desk.not_sent(&order, reason),
-                Ok(Output::Fact(fact)) => {
+                Some(Output::Refused { order, reason }) => self.desk.not_sent(&order, reason),
+                Some(Output::Fact(fact)) => {
                     let ticks = self.clock.ticks();
                     self.desk.on_fact(&fact, now);
                     let desk = &mut self.desk;
                     self.door.observe(&fact, now, &mut |event| desk.on_door(event, now, ticks));
                 }
-                Err(_) => return taken,
+                None => return taken,
             }
         }
         LINE_BATCH_MAX

@@ -13,7 +13,7 @@ use crate::gateway::door::{Door, DoorEvent, Encoded, Request};
 use crate::limits::{POLL_BATCH_MAX, WS_MESSAGE_BYTES_MAX};
 use crate::types::time::{NS_PER_DAY, NS_PER_MIN, NS_PER_MS, NS_PER_S};
 use crate::types::{ClientOrderId, InstrumentId, Now, Reason, StrategyId};
-use crate::venue::binance::orders::{self, OrderSession, OrderSessionEvent, RateUsage};
+use crate::venue::binance::orders::{self, OrderSession, OrderSessionEvent, RateUsage, Secrets};
 use crate::wire::channel::{Channel, ChannelConfig, ChannelEvent, ChannelStep};
 use crate::wire::link::Connector;
 use crate::wire::text::{self, TextBuf};
@@ -358,25 +358,20 @@ fn own_cancel(target: ClientOrderId, instrument: InstrumentId, number: u64) -> O
 #[inline]
 pub fn summary(encoded: &orders::Encoded, timestamp_ms: i64, text: &[u8]) -> Encoded {
     let mut crc = crc32fast::Hasher::new();
-    let (head, tail) = text.split_at_checked(encoded.signature.start).unwrap_or((text, &[]));
-    // The key's name stands only where a signature does, and before it.
-    let key = if encoded.signature.is_empty() { 0..0 } else { api_key(head) };
-    crc.update(&head[..key.start]);
-    crc.update(&head[key.end..]);
-    crc.update(tail.get(encoded.signature.len()..).unwrap_or_default());
+    let Secrets { key, signature } = &encoded.secrets;
+    let mut from = 0;
+    // The key stands before the signature; where there is neither, both are empty and the text is one piece.
+    for secret in [key, signature] {
+        if !secret.is_empty() {
+            crc.update(text.get(from..secret.start).unwrap_or_default());
+            from = secret.end;
+        }
+    }
+    crc.update(text.get(from..).unwrap_or_default());
     Encoded {
         kind: encoded.kind,
         timestamp_ms,
         text_len: u32::try_from(text.len()).unwrap_or(u32::MAX),
         text_crc: crc.finalize(),
     }
-}
-
-/// Where the key's name stands in a text; empty when it is not there.
-fn api_key(text: &[u8]) -> core::ops::Range<usize> {
-    const FIELD: &[u8] = b"\"apiKey\":\"";
-    let Some(at) = text.windows(FIELD.len()).position(|window| window == FIELD) else { return 0..0 };
-    let start = at + FIELD.len();
-    let len = text[start..].iter().position(|&byte| byte == b'"').unwrap_or(0);
-    start..start + len
 }

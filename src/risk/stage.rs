@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use crate::agent::ring::{Consumer, Producer};
+use crate::agent::line_ring::{Reader, Writer};
+use crate::agent::ring::Producer;
 use crate::agent::{Agent, Clock};
 use crate::event::{Body, Fact, Intent, Item, Record, Sample, Slot, Stamps};
 use crate::limits::LINE_BATCH_MAX;
@@ -16,9 +17,9 @@ use super::{KillSource, Output, Risk};
 /// What the stage is wired to.
 pub struct Ports<K> {
     /// From signal.
-    pub input: Consumer<Slot<Item>>,
+    pub input: Reader<Slot<Item>>,
     /// To the gateway.
-    pub output: Producer<Output>,
+    pub output: Writer<Output>,
     /// To the journal.
     pub journal: Producer<Record>,
     /// Latency samples, if anyone wants them.
@@ -41,23 +42,64 @@ impl<K> core::fmt::Debug for Ports<K> {
     }
 }
 
-/// The stage.
-#[derive(Debug)]
+/// The stage. The input stands apart, so that an item is handled where it lies.
 pub struct Stage<K> {
+    input: Reader<Slot<Item>>,
+    judge: Judge<K>,
+}
+
+/// The stage without its input.
+struct Judge<K> {
     risk: Risk,
-    ports: Ports<K>,
+    ports: Outlets<K>,
+}
+
+/// What the stage writes to.
+struct Outlets<K> {
+    output: Writer<Output>,
+    journal: Producer<Record>,
+    latency: Option<Producer<Sample>>,
+    kill: K,
+    trip: Box<dyn FnMut(Reason) + Send>,
+    counters: Arc<Counters>,
+    clock: Clock,
+    forward_market: bool,
+    /// Free slots of the output ring when last looked at, less what was put in since: never too many.
+    room: usize,
+}
+
+impl<K> core::fmt::Debug for Stage<K> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Stage").field("risk", &self.judge.risk).finish_non_exhaustive()
+    }
 }
 
 impl<K: KillSource> Stage<K> {
     /// A stage around what risk knows so far.
-    pub const fn new(risk: Risk, ports: Ports<K>) -> Self {
-        Self { risk, ports }
+    pub fn new(risk: Risk, ports: Ports<K>) -> Self {
+        let Ports { input, output, journal, latency, kill, trip, counters, clock, forward_market } = ports;
+        let ports =
+            Outlets { output, journal, latency, kill, trip, counters, clock, forward_market, room: 0 };
+        Self { input, judge: Judge { risk, ports } }
     }
     /// What risk knows.
     pub const fn risk(&self) -> &Risk {
-        &self.risk
+        &self.judge.risk
     }
+}
 
+impl<K> Outlets<K> {
+    #[inline]
+    fn has_room(&mut self) -> bool {
+        if self.room == 0 {
+            self.room = self.output.slots();
+        }
+        self.room > 0
+    }
+}
+
+impl<K: KillSource> Judge<K> {
+    #[inline]
     fn on_fact(&mut self, fact: &Fact) {
         self.risk.on_fact(fact);
         let market = matches!(
@@ -111,6 +153,7 @@ impl<K: KillSource> Stage<K> {
     }
 
     fn hand_on(&mut self, output: Output) {
+        self.ports.room -= 1;
         let handed = self.ports.output.push(output);
         debug_assert!(handed.is_ok(), "room was seen before the item was taken");
     }
@@ -121,14 +164,23 @@ impl<K: KillSource> Agent for Stage<K> {
         "risk"
     }
 
+    /// Its reading of the lease is for the record and spares the gateway work; the gateway reads page and clock again, right
+    /// before the write.
+    fn needs_fresh_time(&self) -> bool {
+        false
+    }
+
     fn poll(&mut self, now: Now) -> usize {
+        let Self { input, judge } = self;
         let mut done = 0;
         // Each item gives at most one output: without room for it the item stays where it is.
-        while done < LINE_BATCH_MAX && self.ports.output.slots() > 0 {
-            let Ok(slot) = self.ports.input.pop() else { break };
-            match &slot.item {
-                Item::Fact(fact) => self.on_fact(fact),
-                Item::Intent(intent) => self.on_intent(intent, slot.stamps, now),
+        while done < LINE_BATCH_MAX && judge.ports.has_room() {
+            let taken = input.take(|slot| match &slot.item {
+                Item::Fact(fact) => judge.on_fact(fact),
+                Item::Intent(intent) => judge.on_intent(intent, slot.stamps, now),
+            });
+            if taken.is_none() {
+                break;
             }
             done += 1;
         }

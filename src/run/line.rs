@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use crate::agent::line_ring::{self, Reader};
 use crate::agent::ring::{Consumer, Producer, ring};
 use crate::agent::{Agent, Clock};
 use crate::event::command::{ALL_INSTRUMENTS, NO_STRATEGY};
@@ -149,7 +150,7 @@ pub(super) struct Front<M: Connector, A: Connector> {
 
 /// The rings that whatever stands behind risk is wired to.
 pub(super) struct Back {
-    pub(super) input: Consumer<risk::Output>,
+    pub(super) input: Reader<risk::Output>,
     pub(super) returns: Producer<Body>,
     pub(super) journal: Producer<Record>,
     pub(super) samples: Producer<Sample>,
@@ -191,9 +192,10 @@ where
     A: Connector + 'static,
 {
     let slot = Slot { stamps: Stamps::default(), item: FACT };
-    let (line_in, line_out) = ring(LINE_RING_SLOTS, slot);
-    let (item_in, item_out) = ring(LINE_RING_SLOTS, Slot { stamps: slot.stamps, item: Item::Fact(FACT) });
-    let (output_in, output_out) = ring(LINE_RING_SLOTS, risk::Output::Fact(FACT));
+    let (line_in, line_out) = line_ring::ring(LINE_RING_SLOTS, slot);
+    let (item_in, item_out) =
+        line_ring::ring(LINE_RING_SLOTS, Slot { stamps: slot.stamps, item: Item::Fact(FACT) });
+    let (output_in, output_out) = line_ring::ring(LINE_RING_SLOTS, risk::Output::Fact(FACT));
     let (return_in, return_out) = ring(RETURN_RING_SLOTS, Body::Timer);
     let (found_in, found_out) = ring(FOUND_RING_SLOTS, Body::Timer);
     let (command_in, command_out) = ring(COMMAND_RING_SLOTS, COMMAND);

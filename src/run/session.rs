@@ -340,7 +340,7 @@ struct Threads {
 }
 
 /// How a cold thread waits.
-const COLD: IdleStrategy = IdleStrategy::Park;
+const COLD: IdleStrategy = IdleStrategy::Follow;
 
 impl Threads {
     /// In the order of need: whoever is depended upon first.

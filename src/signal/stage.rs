@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use crate::agent::ring::{Consumer, Producer};
+use crate::agent::line_ring::{Reader, Writer};
+use crate::agent::ring::Producer;
 use crate::agent::{Agent, Clock};
-use crate::event::{Action, Fact, Item, Record, Sample, Slot, Stamps};
+use crate::event::{Action, Fact, Intent, Item, Record, Sample, Slot, Stamps};
 use crate::limits::{INTENTS_PER_FACT_MAX, LINE_BATCH_MAX};
 use crate::shared::latency::Metric;
 use crate::shared::{Counter, Counters};
@@ -15,9 +16,9 @@ use super::Signal;
 /// What the stage is wired to.
 pub struct Ports {
     /// From feed.
-    pub input: Consumer<Slot<Fact>>,
+    pub input: Reader<Slot<Fact>>,
     /// To risk.
-    pub output: Producer<Slot<Item>>,
+    pub output: Writer<Slot<Item>>,
     /// To the journal.
     pub journal: Producer<Record>,
     /// Latency samples, if anyone wants them.
@@ -36,13 +37,29 @@ impl core::fmt::Debug for Ports {
     }
 }
 
-/// The stage.
-#[derive(Debug)]
-pub struct Stage {
-    signal: Signal,
-    ports: Ports,
+/// What the stage writes to: the ports without the input, so that a fact is handled where it lies.
+struct Outlets {
+    output: Writer<Slot<Item>>,
+    journal: Producer<Record>,
+    latency: Option<Producer<Sample>>,
+    trip: Box<dyn FnMut(Reason) + Send>,
+    counters: Arc<Counters>,
+    clock: Clock,
     /// Free slots of the output ring when last looked at, less what was put in since: never too many.
     room: usize,
+}
+
+/// The stage.
+pub struct Stage {
+    signal: Signal,
+    input: Reader<Slot<Fact>>,
+    out: Outlets,
+}
+
+impl core::fmt::Debug for Stage {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Stage").field("signal", &self.signal).finish_non_exhaustive()
+    }
 }
 
 /// A fact and the most that it can cause.
@@ -50,51 +67,57 @@ const ROOM_NEEDED: usize = 1 + INTENTS_PER_FACT_MAX;
 
 impl Stage {
     /// A stage around what signal knows so far.
-    pub const fn new(signal: Signal, ports: Ports) -> Self {
-        Self { signal, ports, room: 0 }
+    pub fn new(signal: Signal, ports: Ports) -> Self {
+        let Ports { input, output, journal, latency, trip, counters, clock } = ports;
+        let out = Outlets { output, journal, latency, trip, counters, clock, room: 0 };
+        Self { signal, input, out }
     }
     /// What signal knows.
     pub const fn signal(&self) -> &Signal {
         &self.signal
     }
+}
 
+impl Outlets {
+    #[inline]
     fn has_room(&mut self) -> bool {
         if self.room < ROOM_NEEDED {
-            self.room = self.ports.output.slots();
+            self.room = self.output.slots();
         }
         self.room >= ROOM_NEEDED
     }
 
-    fn on_fact(&mut self, slot: &Slot<Fact>) {
-        let Self { signal, ports, room } = self;
-        let passed = ports.output.push(Slot { stamps: slot.stamps, item: Item::Fact(slot.item) });
+    #[inline]
+    fn on_fact(&mut self, signal: &mut Signal, slot: &Slot<Fact>) {
+        let passed = self.output.push(Slot { stamps: slot.stamps, item: Item::Fact(slot.item) });
         debug_assert!(passed.is_ok(), "room was seen before the fact was taken");
-        *room -= 1;
+        self.room -= 1;
         let bars_before = signal.bars_closed();
-        signal.on_fact(&slot.item, &mut |intent| {
-            let recorded = ports.journal.push(Record::Intent(*intent)).is_ok();
-            if !recorded {
-                // An engine that can't keep records must not trade.
-                (ports.trip)(Reason::JournalFailed);
-                // What only takes risk away goes on: losing a record is better than keeping an order.
-                if !matches!(intent.action, Action::Cancel { .. } | Action::CancelAll) {
-                    return false;
-                }
-            }
-            let stamps = ports.stamped(slot.stamps);
-            let raised = ports.output.push(Slot { stamps, item: Item::Intent(*intent) }).is_ok();
-            debug_assert!(raised, "room was seen for the most that a fact can cause");
-            *room -= usize::from(raised);
-            ports.counters.add(Counter::SignalIntents, u64::from(raised));
-            raised
-        });
+        signal.on_fact(&slot.item, &mut |intent| self.raise(intent, slot.stamps));
         if signal.bars_closed() != bars_before {
-            ports.counters.add(Counter::SignalBars, signal.bars_closed() - bars_before);
+            self.counters.add(Counter::SignalBars, signal.bars_closed() - bars_before);
         }
     }
-}
 
-impl Ports {
+    /// Whether the intent was taken.
+    fn raise(&mut self, intent: &Intent, stamps: Stamps) -> bool {
+        let recorded = self.journal.push(Record::Intent(*intent)).is_ok();
+        if !recorded {
+            // An engine that can't keep records must not trade.
+            (self.trip)(Reason::JournalFailed);
+            // What only takes risk away goes on: losing a record is better than keeping an order.
+            if !matches!(intent.action, Action::Cancel { .. } | Action::CancelAll) {
+                return false;
+            }
+        }
+        let stamps = self.stamped(stamps);
+        let raised = self.output.push(Slot { stamps, item: Item::Intent(*intent) }).is_ok();
+        debug_assert!(raised, "room was seen for the most that a fact can cause");
+        self.room -= usize::from(raised);
+        self.counters.add(Counter::SignalIntents, u64::from(raised));
+        raised
+    }
+
     /// The fact's stamps with the time of the intent, which is also sampled.
     fn stamped(&mut self, mut stamps: Stamps) -> Stamps {
         if stamps.read == 0 {
@@ -116,11 +139,17 @@ impl Agent for Stage {
         "signal"
     }
 
+    fn needs_fresh_time(&self) -> bool {
+        false // signal knows only the time that facts carry
+    }
+
     fn poll(&mut self, _now: Now) -> usize {
+        let Self { signal, input, out } = self;
         let mut done = 0;
-        while done < LINE_BATCH_MAX && self.has_room() {
-            let Ok(slot) = self.ports.input.pop() else { break };
-            self.on_fact(&slot);
+        while done < LINE_BATCH_MAX && out.has_room() {
+            if input.take(|slot| out.on_fact(signal, slot)).is_none() {
+                break;
+            }
             done += 1;
         }
         done

@@ -2,6 +2,7 @@
 //! thread. Nothing here rounds silently, wraps or reads a float: what does not fit is an error that names the value.
 
 pub mod book;
+pub mod cache;
 pub mod cash;
 pub mod decimal;
 pub mod ids;

@@ -1,7 +1,7 @@
 //! A hash table of fixed size for the hot path: open addressing, no allocation after construction, no random state, so that
 //! two runs over the same facts walk it the same way.
 
-use super::{ClientOrderId, TradeId};
+use super::{ClientOrderId, TradeId, cache};
 
 /// What can be a key: spread over 64 bits, the upper ones best.
 pub trait Key: Copy + Eq {
@@ -95,6 +95,11 @@ impl<K: Key, V: Copy> FixedTable<K, V> {
             }
         }
         true
+    }
+    /// A key that is about to be entered: its slot is fetched. Slots are spread, so that of the next key is in no near cache.
+    #[inline]
+    pub fn expect(&self, key: K) {
+        cache::fetch_for_writing(&self.slots[self.home(key)]);
     }
     /// Takes a key out.
     pub fn remove(&mut self, key: K) -> Option<V> {

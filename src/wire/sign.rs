@@ -1,15 +1,19 @@
-//! Signing of requests: HMAC-SHA256 and Ed25519 by aws-lc, and the encodings around them.
+//! Signing of requests: HMAC-SHA256 by `hmac` and `sha2`, Ed25519 by aws-lc, and the encodings around them.
+//!
+//! HMAC is not aws-lc's as everything else is: its context is copied, finished and cleaned through calls that cost as much
+//! as the hash itself (measured side by side in `benches/parts.rs`).
 //!
 //! Keys are taken from secret containers, prepared once and never shown: no type here prints what it holds, and the texts
 //! that they came from are wiped when dropped.
 
 use core::fmt;
 
-use aws_lc_rs::hmac;
 use aws_lc_rs::signature::Ed25519KeyPair;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use hmac::{Hmac, KeyInit as _, Mac as _};
 use secrecy::{ExposeSecret as _, SecretString};
+use sha2::Sha256;
 use zeroize::Zeroizing;
 
 /// Longest signature text: 64 hexadecimal digits (HMAC-SHA256) or 88 of base64 (Ed25519).
@@ -66,7 +70,7 @@ impl fmt::Debug for SignatureText {
 /// An HMAC-SHA256 key, its pads computed once.
 #[derive(Clone)]
 pub struct HmacKey {
-    key: hmac::Key,
+    key: Hmac<Sha256>,
 }
 
 impl fmt::Debug for HmacKey {
@@ -82,24 +86,28 @@ impl HmacKey {
         if secret.is_empty() {
             return Err(KeyError::Empty);
         }
-        Ok(Self { key: hmac::Key::new(hmac::HMAC_SHA256, secret) })
+        // HMAC takes a key of any length.
+        let key = Hmac::<Sha256>::new_from_slice(secret).map_err(|_| KeyError::Empty)?;
+        Ok(Self { key })
     }
     /// The state after a prefix that many payloads share.
     pub fn after(&self, prefix: &[u8]) -> HmacPrefix {
-        let mut context = hmac::Context::with_key(&self.key);
+        let mut context = self.key.clone();
         context.update(prefix);
         HmacPrefix { context }
     }
     /// Signs a whole payload.
     pub fn sign(&self, payload: &[u8]) -> SignatureText {
-        hex(hmac::sign(&self.key, payload).as_ref())
+        let mut context = self.key.clone();
+        context.update(payload);
+        hex(&context.finalize().into_bytes())
     }
 }
 
 /// An HMAC state that a prefix has been fed into; each signature goes on from a copy.
 #[derive(Clone)]
 pub struct HmacPrefix {
-    context: hmac::Context,
+    context: Hmac<Sha256>,
 }
 
 impl fmt::Debug for HmacPrefix {
@@ -114,7 +122,7 @@ impl HmacPrefix {
     pub fn sign(&self, rest: &[u8]) -> SignatureText {
         let mut context = self.context.clone();
         context.update(rest);
-        hex(context.sign().as_ref())
+        hex(&context.finalize().into_bytes())
     }
 }
 

@@ -175,7 +175,7 @@ fn r_ord_2_every_kind_of_order_is_written_and_signed() {
             assert_eq!(params["recvWindow"], 5_000);
             assert_eq!(params["apiKey"], API_KEY);
             check_signature(&text);
-            let signature = &desk.text.text()[encoded.signature.clone()];
+            let signature = &desk.text.text()[encoded.secrets.signature.clone()];
             assert_eq!(Some(std::str::from_utf8(signature).unwrap()), params["signature"].as_str());
         }
     }
@@ -262,7 +262,7 @@ fn after_a_logon_requests_carry_neither_key_nor_signature() {
     assert!(desk.session.is_ready());
     for order in [place(1), cancel(2, 1), replace(3, 1), order(4, Action::CancelAll)] {
         let (encoded, text) = desk.encode(&order).unwrap();
-        assert!(encoded.signature.is_empty());
+        assert!(encoded.secrets.signature.is_empty());
         assert_eq!((&text["params"]["apiKey"], &text["params"]["signature"]), (&Value::Null, &Value::Null));
     }
     desk.session.handle_closed(Reason::Closed, &mut |_| {});

@@ -119,7 +119,7 @@ impl Rig {
             page: Arc::clone(&page),
             clock: clock.clone(),
             counters: Arc::clone(&counters),
-            commands: producer,
+            commands: producer.into(),
             table: table.clone(),
             vitals: Vitals::new(bounds, Arc::clone(&page), Arc::clone(&counters), threads),
             health: options.health,

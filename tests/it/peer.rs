@@ -1,9 +1,9 @@
 //! The venue's end of a connection in memory: it answers the WebSocket handshake and then says and hears what the test wants.
 
-use interlock::agent::ring::Producer;
 use interlock::types::time::NS_PER_MS;
 use interlock::wire::link::{Link, LinkState};
 use interlock::wire::memory::{MemoryLink, pair};
+use rtrb::Producer;
 
 use crate::ws;
 

@@ -18,7 +18,6 @@ mod serve;
 
 use std::sync::Arc;
 
-use rtrb::Producer;
 use serde_json::json;
 
 use self::arming::Arming;
@@ -34,6 +33,7 @@ use super::protocol::RecoverArgs;
 use super::socket::{Incoming, Server};
 use super::status::{JournalStatus, KillStatus, Status, ThreadStatus};
 use super::watch::Watcher;
+use crate::agent::ring::Producer;
 use crate::agent::{Agent, Clock, StopFlag};
 use crate::event::command::NO_STRATEGY;
 use crate::event::{Command, CommandKind};

@@ -9,7 +9,8 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use crate::agent::Agent;
-use crate::agent::ring::{Consumer, Producer};
+use crate::agent::line_ring::Reader;
+use crate::agent::ring::Producer;
 use crate::event::command::ALL_INSTRUMENTS;
 use crate::event::{
     Action, BalanceUpdate, Body, CommandKind, GatewayNote, NoteKind, Order, Record, Reply, ReplyKind,
@@ -23,7 +24,7 @@ use crate::types::{AssetId, ClientOrderId, InstrumentId, Now, Qty, Reason, Venue
 #[derive(Debug)]
 pub struct WitnessRings {
     /// From risk.
-    pub input: Consumer<Output>,
+    pub input: Reader<Output>,
     /// To feed.
     pub returns: Producer<Body>,
     /// To the journal.
@@ -155,7 +156,7 @@ impl Agent for Witness {
             self.waiting.pop_front();
         }
         for taken in 0..LINE_BATCH_MAX {
-            let Ok(output) = self.rings.input.pop() else { return taken };
+            let Some(output) = self.rings.input.pop() else { return taken };
             self.take(&output, now);
         }
         LINE_BATCH_MAX

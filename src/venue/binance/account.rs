@@ -119,22 +119,22 @@ impl AccountSession {
             State::LogonDue => {
                 let id = RequestId { letter: Letter::Logon, number: 0 };
                 let written = self.requests.signed_alone(id, "session.logon", timestamp_ms, text);
-                (written, State::LogonSent)
+                (written.is_ok(), State::LogonSent)
             }
             State::SubscribeDue if self.requests.needs_logon() => {
-                (Requests::bare(subscribe, "userDataStream.subscribe", text), State::SubscribeSent)
+                (Requests::bare(subscribe, "userDataStream.subscribe", text).is_ok(), State::SubscribeSent)
             }
             State::SubscribeDue => {
                 let method = "userDataStream.subscribe.signature";
                 let written = self.requests.signed_alone(subscribe, method, timestamp_ms, text);
-                (written, State::SubscribeSent)
+                (written.is_ok(), State::SubscribeSent)
             }
             State::Closed | State::LogonSent | State::SubscribeSent | State::Subscribed => return false,
         };
-        if written.is_ok() {
+        if written {
             self.state = next;
         }
-        written.is_ok()
+        written
     }
 
     /// Whether events flow.

@@ -7,8 +7,6 @@
 //!
 //! Bodies name the order that a request was about: for a cancel that is its target.
 
-use core::ops::Range;
-
 use crate::event::{Action, Body, Order, SentKind};
 use crate::types::{ClientOrderId, InstrumentId, InstrumentTable, Now, Reason};
 use crate::venue::Malformed;
@@ -17,6 +15,8 @@ use crate::venue::binance::request::{Call, Letter, RequestId, Requests};
 use crate::venue::binance::{CONNECTION_LIFE_NS, Credentials, TIME_UNIT, WS_API_PATH};
 use crate::wire::json::{JsonReader, Padded};
 use crate::wire::text::TextBuf;
+
+pub use crate::venue::binance::request::Secrets;
 
 /// Answers up to this size are read without growing any memory.
 const JSON_BYTES_WARM: usize = 64 << 10;
@@ -49,8 +49,8 @@ pub struct Encoded {
     pub target: ClientOrderId,
     /// On what; `None` = all.
     pub instrument: Option<InstrumentId>,
-    /// The signature's place in the text (empty without one): left out of the journal's checksum.
-    pub signature: Range<usize>,
+    /// Where its secret parts stand in the text.
+    pub secrets: Secrets,
     id: RequestId,
 }
 
@@ -217,14 +217,14 @@ impl OrderSession {
             Action::Place(spec) => {
                 self.answers.check(RequestId { letter: Letter::Place, number: client.0 })?;
                 let ids = (client, None);
-                let signature = self.requests.order(instrument, ids, spec, timestamp_ms, text)?;
-                Ok(encoded(Letter::Place, client.0, ids, instrument, signature))
+                let secrets = self.requests.order(instrument, ids, spec, timestamp_ms, text)?;
+                Ok(encoded(Letter::Place, client.0, ids, instrument, secrets))
             }
             Action::Replace { target, spec } => {
                 self.answers.check(RequestId { letter: Letter::Replace, number: client.0 })?;
                 let ids = (client, Some(*target));
-                let signature = self.requests.order(instrument, ids, spec, timestamp_ms, text)?;
-                Ok(encoded(Letter::Replace, client.0, ids, instrument, signature))
+                let secrets = self.requests.order(instrument, ids, spec, timestamp_ms, text)?;
+                Ok(encoded(Letter::Replace, client.0, ids, instrument, secrets))
             }
             Action::Cancel { target } => {
                 let id = RequestId { letter: Letter::Cancel, number: client.0 };
@@ -233,8 +233,8 @@ impl OrderSession {
                 let named = target.text();
                 let param = Some(("origClientOrderId", &named[..]));
                 let call = Call { id, method: "order.cancel", param, symbol: Some(symbol) };
-                let signature = self.requests.other(&call, timestamp_ms, text)?;
-                Ok(encoded(Letter::Cancel, client.0, (*target, None), instrument, signature))
+                let secrets = self.requests.other(&call, timestamp_ms, text)?;
+                Ok(encoded(Letter::Cancel, client.0, (*target, None), instrument, secrets))
             }
             Action::CancelAll => self.encode_cancel_all(instrument, timestamp_ms, text),
         }
@@ -281,14 +281,14 @@ impl OrderSession {
     pub fn encode_time(&mut self, text: &mut TextBuf) -> Result<Encoded, EncodeError> {
         let id = RequestId { letter: Letter::Time, number: self.count + 1 };
         self.answers.check(id)?;
-        let signature = Requests::bare(id, "time", text)?;
+        Requests::bare(id, "time", text)?;
         self.count += 1;
         Ok(Encoded {
             kind: SentKind::Query,
             client: ClientOrderId::NONE,
             target: ClientOrderId::NONE,
             instrument: None,
-            signature,
+            secrets: Secrets::default(),
             id,
         })
     }
@@ -310,14 +310,14 @@ impl OrderSession {
         let named = client.map(ClientOrderId::text);
         let param = named.as_ref().map(|text| ("origClientOrderId", &text[..]));
         let call = Call { id, method, param, symbol };
-        let signature = self.requests.other(&call, timestamp_ms, text)?;
+        let secrets = self.requests.other(&call, timestamp_ms, text)?;
         self.count += 1;
         Ok(Encoded {
             kind: if letter == Letter::CancelAll { SentKind::CancelAll } else { SentKind::Query },
             client: client.unwrap_or_default(),
             target: ClientOrderId::NONE,
             instrument,
-            signature,
+            secrets,
             id,
         })
     }
@@ -387,14 +387,14 @@ fn encoded(
     number: u64,
     (client, target): (ClientOrderId, Option<ClientOrderId>),
     instrument: InstrumentId,
-    signature: Range<usize>,
+    secrets: Secrets,
 ) -> Encoded {
     Encoded {
         kind: kind_of(letter),
         client,
         target: target.unwrap_or_default(),
         instrument: Some(instrument),
-        signature,
+        secrets,
         id: RequestId { letter, number },
     }
 }

@@ -105,6 +105,15 @@ const _: () = {
     }
 };
 
+/// Where a request's secret parts stand in its text; empty where it carries none. They are left out of the journal's checksum.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Secrets {
+    /// The API key's name.
+    pub key: Range<usize>,
+    /// The signature.
+    pub signature: Range<usize>,
+}
+
 /// The signed text of a request, after the part that is in the prepared prefix.
 struct Payload {
     buf: [u8; PAYLOAD_MAX],
@@ -135,6 +144,8 @@ impl Payload {
 struct Template {
     /// From `","newOrderRespType"...` to `"timestamp":`. Holds the API key.
     text: Zeroizing<Vec<u8>>,
+    /// Where the key stands in `text`; empty where it holds none.
+    key: Range<usize>,
     /// Signed, from `&newOrderRespType` up to the price, or to the quantity of a market order.
     signed_start: &'static [u8],
     /// Signed, from behind the quantity to `&timestamp=`.
@@ -145,6 +156,10 @@ struct Template {
     price_decimals: u32,
     qty_decimals: u32,
 }
+
+/// The key's field where requests carry it, around the key itself.
+const KEY_FIELD: &str = "\"apiKey\":\"";
+const KEY_END: &str = "\",";
 
 /// Order shapes: three limit orders by their life, market, post only.
 const SHAPES: usize = 5;
@@ -180,7 +195,10 @@ impl Template {
         let signed_middle =
             format!("&recvWindow={recv_window_ms}&side={side}&symbol={symbol}{life_signed}&timestamp=");
         let has_price = kind != "MARKET";
+        let key_len = key.len().saturating_sub(KEY_FIELD.len() + KEY_END.len());
+        let key_start = text.len() - "\"timestamp\":".len() - KEY_END.len() - key_len;
         Self {
+            key: if key.is_empty() { 0..0 } else { key_start..key_start + key_len },
             text: Zeroizing::new(text.into_bytes()),
             signed_start: if has_price {
                 b"&newOrderRespType=ACK&price="
@@ -283,7 +301,7 @@ impl Requests {
                     replace: after("&cancelOrigClientOrderId="),
                     key: after(""),
                 };
-                (Some(prefixes), format!("\"apiKey\":\"{key}\","))
+                (Some(prefixes), format!("{KEY_FIELD}{key}{KEY_END}"))
             }
             Signer::Ed25519(_) => (None, String::new()),
         };
@@ -317,7 +335,7 @@ impl Requests {
         spec: &OrderSpec,
         timestamp_ms: i64,
         text: &mut TextBuf,
-    ) -> Result<Range<usize>, EncodeError> {
+    ) -> Result<Secrets, EncodeError> {
         let template =
             self.templates.get(template_index(instrument, spec)).ok_or(EncodeError::UnknownInstrument)?;
         let price = if template.has_price { Some(price_digits(spec.price, template)?) } else { None };
@@ -339,6 +357,7 @@ impl Requests {
             }
         }
         text.push(&client_text)?;
+        let template_at = text.len();
         text.push(&template.text)?;
         text.push(time.text())?;
         if let Some(price) = &price {
@@ -350,7 +369,7 @@ impl Requests {
         text.push(qty.text())?;
         let Some(prefixes) = &self.prefixes else {
             text.push(b"\"}}")?;
-            return Ok(0..0);
+            return Ok(Secrets::default());
         };
         let mut payload = Payload::new();
         if let Some(target) = target {
@@ -372,9 +391,9 @@ impl Requests {
         text.push(b"\",\"signature\":\"")?;
         let at = text.len();
         text.push(signature.as_bytes())?;
-        let range = at..text.len();
+        let signature = at..text.len();
         text.push(b"\"}}")?;
-        Ok(range)
+        Ok(Secrets { key: template_at + template.key.start..template_at + template.key.end, signature })
     }
 
     /// A request that is not a new order.
@@ -383,11 +402,12 @@ impl Requests {
         call: &Call<'_>,
         timestamp_ms: i64,
         text: &mut TextBuf,
-    ) -> Result<Range<usize>, EncodeError> {
+    ) -> Result<Secrets, EncodeError> {
         let Call { id, method, param, symbol } = *call;
         let time = timestamp(timestamp_ms)?;
         let window = Digits::uint(u64::from(self.recv_window_ms))?;
         Self::open(id, method, text)?;
+        let key_at = text.len() + KEY_FIELD.len();
         text.push(self.key_json.as_bytes())?;
         if let Some((name, value)) = param {
             debug_assert!(name > "apiKey" && name < "recvWindow", "parameters are signed in order");
@@ -403,7 +423,7 @@ impl Requests {
         text.push(time.text())?;
         let Some(prefixes) = &self.prefixes else {
             text.push(b"}}")?;
-            return Ok(0..0);
+            return Ok(Secrets::default());
         };
         let mut payload = Payload::new();
         if let Some((name, value)) = param {
@@ -421,7 +441,8 @@ impl Requests {
         payload.push(b"&timestamp=")?;
         payload.push(time.text())?;
         let signature = prefixes.key.sign(payload.text());
-        close_signed(text, signature.as_bytes())
+        let key = key_at..key_at + self.credentials.api_key().len();
+        Ok(Secrets { key, signature: close_signed(text, signature.as_bytes())? })
     }
 
     /// `session.logon` (Ed25519 only), or `userDataStream.subscribe.signature`: signed by itself, whatever the session.
@@ -453,10 +474,10 @@ impl Requests {
     }
 
     /// A request without parameters.
-    pub(super) fn bare(id: RequestId, method: &str, text: &mut TextBuf) -> Result<Range<usize>, EncodeError> {
+    pub(super) fn bare(id: RequestId, method: &str, text: &mut TextBuf) -> Result<(), EncodeError> {
         Self::open(id, method, text)?;
         text.push(b"}}")?;
-        Ok(0..0)
+        Ok(())
     }
 
     fn open(id: RequestId, method: &str, text: &mut TextBuf) -> Result<(), TextFull> {

@@ -99,14 +99,14 @@ fn r_hot_8_a_full_line_conflates_market_data_and_marks_it() {
     assert!(rig.line.slots() <= 64 - 16 + 4, "and left the reserve to others");
     let seq_before = rig.journaled.len() - rig.line.slots();
     let mut seen = Vec::new();
-    while let Ok(slot) = rig.line.pop() {
+    while let Some(slot) = rig.line.pop() {
         seen.push(slot.item);
     }
     assert_eq!(seen.first().map(|f| usize::try_from(f.seq).unwrap()), Some(seq_before + 1));
     market.say(&trade(700));
     rig.step(MS);
     rig.step(MS);
-    while let Ok(slot) = rig.line.pop() {
+    while let Some(slot) = rig.line.pop() {
         seen.push(slot.item);
     }
     assert!(seen.windows(2).all(|pair| pair[1].seq == pair[0].seq + 1), "still no gap in the numbers");

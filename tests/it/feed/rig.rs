@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use secrecy::SecretString;
 
+use interlock::agent::line_ring::{self, Reader};
 use interlock::agent::ring::{Consumer, Producer, ring};
 use interlock::agent::{Agent, Clock};
 use interlock::event::{Body, Command, Depth, Fact, Record, Slot, Stamps};
@@ -33,14 +34,14 @@ pub(super) struct Rig {
     pub(super) feed: Feed<MemoryConnector>,
     pub(super) page: Arc<KillPage>,
     pub(super) counters: Arc<Counters>,
-    pub(super) line: Consumer<Slot<Fact>>,
+    pub(super) line: Reader<Slot<Fact>>,
     pub(super) journal: Consumer<Record>,
     pub(super) returns: Producer<Body>,
     pub(super) commands: Producer<Command>,
     pub(super) requests: Consumer<RestRequest>,
     pub(super) answers: Producer<RestAnswer>,
-    pub(super) market_links: Producer<MemoryLink>,
-    pub(super) account_links: Producer<MemoryLink>,
+    pub(super) market_links: rtrb::Producer<MemoryLink>,
+    pub(super) account_links: rtrb::Producer<MemoryLink>,
     pub(super) now: Now,
     clock: Clock,
     pub(super) facts: Vec<Fact>,
@@ -66,7 +67,7 @@ impl Rig {
         let counters = Arc::new(Counters::default());
         let clock = Clock::virtual_at(START_NS);
         let fact = Fact { seq: 0, recv_ns: 0, body: Body::Timer };
-        let (line_in, line) = ring(sizes.line, Slot { stamps: Stamps::default(), item: fact });
+        let (line_in, line) = line_ring::ring(sizes.line, Slot { stamps: Stamps::default(), item: fact });
         let (journal_in, journal) = ring(sizes.journal, Record::Fact(fact));
         let (returns, returns_out) = ring(1_024, Body::Timer);
         let (commands, commands_out) = rtrb::RingBuffer::new(64);
@@ -100,7 +101,7 @@ impl Rig {
             line,
             journal,
             returns,
-            commands,
+            commands: commands.into(),
             requests,
             answers,
             market_links,
@@ -198,7 +199,7 @@ impl Rig {
     /// Takes everything and checks what must always hold.
     pub(super) fn drain(&mut self) {
         self.drain_journal();
-        while let Ok(slot) = self.line.pop() {
+        while let Some(slot) = self.line.pop() {
             let fact = slot.item;
             let before = self.facts.last().map_or((0, i64::MIN), |f: &Fact| (f.seq, f.recv_ns));
             assert_eq!(fact.seq, before.0 + 1, "numbers have no gap");

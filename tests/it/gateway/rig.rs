@@ -3,7 +3,8 @@
 
 use std::sync::Arc;
 
-use interlock::agent::ring::{Consumer, Producer, ring};
+use interlock::agent::line_ring::{self, Writer};
+use interlock::agent::ring::{Consumer, ring};
 use interlock::agent::{Agent, Clock};
 use interlock::event::fact::LinkId;
 use interlock::event::{
@@ -29,7 +30,7 @@ pub(crate) struct Rig {
     pub(crate) gateway: Gateway<Venue>,
     pub(crate) page: Arc<KillPage>,
     pub(crate) counters: Arc<Counters>,
-    input: Producer<Output>,
+    input: Writer<Output>,
     pub(crate) returns: Consumer<Body>,
     pub(crate) journal: Consumer<Record>,
     pub(crate) traces: Consumer<OrderTrace>,
@@ -66,7 +67,7 @@ impl Rig {
         let counters = Arc::new(Counters::default());
         let clock = Clock::virtual_at(START_NS);
         let fact = Fact { seq: 0, recv_ns: 0, body: Body::Timer };
-        let (input, gateway_input) = ring(1_024, Output::Fact(fact));
+        let (input, gateway_input) = line_ring::ring(1_024, Output::Fact(fact));
         let (gateway_returns, returns) = ring(sizes.returns, Body::Timer);
         let (gateway_journal, journal) = ring(sizes.journal, Record::Fact(fact));
         let (gateway_traces, traces) = ring(1_024, OrderTrace::default());

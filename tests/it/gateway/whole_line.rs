@@ -8,6 +8,7 @@ use std::sync::atomic::Ordering;
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 
+use interlock::agent::line_ring::{self, Reader, Writer};
 use interlock::agent::ring::{Consumer, Producer, ring};
 use interlock::agent::{Agent, Clock};
 use interlock::event::{
@@ -78,7 +79,7 @@ struct Lab {
     clock: Clock,
     now: Now,
     market: Peer,
-    links: Producer<interlock::wire::memory::MemoryLink>,
+    links: rtrb::Producer<interlock::wire::memory::MemoryLink>,
     answers: Producer<RestAnswer>,
     _commands: Producer<Command>,
     journals: [Consumer<Record>; 4],
@@ -114,7 +115,7 @@ fn tripper(page: &Arc<KillPage>) -> Box<dyn FnMut(Reason) + Send> {
 }
 
 fn signal(
-    (input, output, journal): (Consumer<Slot<Fact>>, Producer<Slot<Item>>, Producer<Record>),
+    (input, output, journal): (Reader<Slot<Fact>>, Writer<Slot<Item>>, Producer<Record>),
     (page, counters, clock): Common<'_>,
 ) -> signal::Stage {
     let strategy = Box::new(Restless { turn: 0 });
@@ -132,7 +133,7 @@ fn signal(
 }
 
 fn risk(
-    (input, output, journal): (Consumer<Slot<Item>>, Producer<Output>, Producer<Record>),
+    (input, output, journal): (Reader<Slot<Item>>, Writer<Output>, Producer<Record>),
     (page, counters, clock): Common<'_>,
 ) -> risk::Stage<PageSource> {
     let ports = risk::Ports {
@@ -157,9 +158,10 @@ impl Lab {
         let counters = Arc::new(Counters::default());
         let clock = Clock::virtual_at(START_NS);
         let shared = || (Arc::clone(&page), Arc::clone(&counters));
-        let (line_in, line_out) = ring(96, Slot { stamps: Stamps::default(), item: FACT });
-        let (item_in, item_out) = ring(64, Slot { stamps: Stamps::default(), item: Item::Fact(FACT) });
-        let (output_in, output_out) = ring(16, Output::Fact(FACT));
+        let (line_in, line_out) = line_ring::ring(96, Slot { stamps: Stamps::default(), item: FACT });
+        let (item_in, item_out) =
+            line_ring::ring(64, Slot { stamps: Stamps::default(), item: Item::Fact(FACT) });
+        let (output_in, output_out) = line_ring::ring(16, Output::Fact(FACT));
         let (return_in, return_out) = ring(96, Body::Timer);
         let (commands, commands_out) = rtrb::RingBuffer::new(4);
         let (request_in, _requests) = ring(4, RestRequest::Snapshot(InstrumentId(0)));
@@ -204,7 +206,7 @@ impl Lab {
             market,
             links,
             answers,
-            _commands: commands,
+            _commands: commands.into(),
             journals,
             records: [const { Vec::new() }; 4],
             update_id: 1,

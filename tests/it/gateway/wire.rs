@@ -19,7 +19,7 @@ use crate::peer::{MS, Peer, id_of};
 
 struct DoorRig {
     door: WireDoor<MemoryConnector>,
-    links: interlock::agent::ring::Producer<MemoryLink>,
+    links: rtrb::Producer<MemoryLink>,
     events: Vec<DoorEvent>,
     now: Now,
 }

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use interlock::agent::ring::{Consumer, Producer, ring};
+use interlock::agent::line_ring::{self, Reader, Writer};
+use interlock::agent::ring::{Consumer, ring};
 use interlock::agent::{Agent, Clock};
 use interlock::event::{Action, Body, Fact, Item, Record, Slot, Stamps, Verdict};
 use interlock::risk::{KillSource, Output, Ports, RecordedSource, Risk, RiskConfig, Stage};
@@ -23,8 +24,8 @@ impl KillSource for Always {
 
 struct Line<K: KillSource> {
     stage: Stage<K>,
-    input: Producer<Slot<Item>>,
-    output: Consumer<Output>,
+    input: Writer<Slot<Item>>,
+    output: Reader<Output>,
     journal: Consumer<Record>,
     counters: Arc<Counters>,
     trips: Arc<AtomicU64>,
@@ -34,9 +35,9 @@ struct Line<K: KillSource> {
 fn line<K: KillSource>(kill: K, output: usize, journal: usize, forward_market: bool) -> Line<K> {
     let mut facts = Facts::new();
     let fact = Item::Fact(facts.timer());
-    let (input_in, input_out) = ring(4_096, Slot { stamps: Stamps::default(), item: fact });
+    let (input_in, input_out) = line_ring::ring(4_096, Slot { stamps: Stamps::default(), item: fact });
     let Item::Fact(sample) = fact else { panic!("a fact") };
-    let (output_in, output_out) = ring(output, Output::Fact(sample));
+    let (output_in, output_out) = line_ring::ring(output, Output::Fact(sample));
     let (journal_in, journal_out) = ring(journal, Record::Fact(sample));
     let counters = Arc::new(Counters::default());
     let trips = Arc::new(AtomicU64::new(0));
@@ -105,7 +106,7 @@ fn decisions_stand_in_the_journal_ring_before_their_outputs_in_the_order_of_the_
     }
     let mut handed = Vec::new();
     let mut last_seq = 0;
-    while let Ok(output) = line.output.pop() {
+    while let Some(output) = line.output.pop() {
         match output {
             Output::Approved { order, .. } => handed.push((order.get().client, true)),
             Output::Refused { order, reason } => {
@@ -139,7 +140,7 @@ fn market_facts_go_on_only_where_a_fill_model_stands_behind() {
         line.ready();
         while line.poll() > 0 {}
         let mut market = 0;
-        while let Ok(output) = line.output.pop() {
+        while let Some(output) = line.output.pop() {
             let is_market =
                 |f: &Fact| matches!(f.body, Body::Quote(_) | Body::Depth(_) | Body::BookStatus(_));
             market += usize::from(matches!(output, Output::Fact(fact) if is_market(&fact)));
@@ -158,7 +159,7 @@ fn r_hot_8_a_full_gateway_ring_stops_the_stage_and_loses_nothing() {
     for _ in 0..1_000 {
         line.poll();
         assert_eq!(line.poll(), 0, "the ring is full, or nothing is left");
-        if let Ok(Output::Fact(fact)) = line.output.pop() {
+        if let Some(Output::Fact(fact)) = line.output.pop() {
             seen.push(fact.seq);
         }
     }
@@ -177,7 +178,7 @@ fn r_hot_8_a_full_journal_ring_refuses_orders_trips_and_lets_cancels_go() {
     line.put(Item::Intent(intent(9, BTC, Action::Cancel { target })));
     while line.poll() > 0 {}
     let mut verdicts = Vec::new();
-    while let Ok(output) = line.output.pop() {
+    while let Some(output) = line.output.pop() {
         match output {
             Output::Approved { order, .. } => verdicts.push((order.get().client.counter(), Reason::None)),
             Output::Refused { order, reason } => verdicts.push((order.client.counter(), reason)),

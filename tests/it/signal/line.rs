@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use interlock::agent::ring::{Consumer, Producer, ring};
+use interlock::agent::line_ring::{self, Reader, Writer};
+use interlock::agent::ring::{Consumer, ring};
 use interlock::agent::{Agent, Clock};
 use interlock::event::fact::LinkId;
 use interlock::event::{Action, Claim, Fact, Item, Record, ReplyKind, Slot, Stamps};
@@ -19,8 +20,8 @@ use crate::market::{BTC, ETH, Facts, MS, Placed, price, qty, spec, table};
 
 struct Line {
     stage: Stage,
-    input: Producer<Slot<Fact>>,
-    output: Consumer<Slot<Item>>,
+    input: Writer<Slot<Fact>>,
+    output: Reader<Slot<Item>>,
     journal: Consumer<Record>,
     counters: Arc<Counters>,
     trips: Arc<AtomicU64>,
@@ -28,8 +29,9 @@ struct Line {
 
 fn line(signal: Signal, output: usize, journal: usize) -> Line {
     let fact = Facts::new().timer();
-    let (input_in, input_out) = ring(2_048, Slot { stamps: Stamps::default(), item: fact });
-    let (output_in, output_out) = ring(output, Slot { stamps: Stamps::default(), item: Item::Fact(fact) });
+    let (input_in, input_out) = line_ring::ring(2_048, Slot { stamps: Stamps::default(), item: fact });
+    let (output_in, output_out) =
+        line_ring::ring(output, Slot { stamps: Stamps::default(), item: Item::Fact(fact) });
     let (journal_in, journal_out) = ring(journal, Record::Fact(fact));
     let counters = Arc::new(Counters::default());
     let trips = Arc::new(AtomicU64::new(0));
@@ -79,7 +81,7 @@ fn intents_stand_right_behind_the_fact_that_caused_them() {
     }
     while line.poll() > 0 {}
     let (mut last_fact, mut raised) = (0, Vec::new());
-    while let Ok(slot) = line.output.pop() {
+    while let Some(slot) = line.output.pop() {
         match slot.item {
             Item::Fact(fact) => {
                 assert_eq!(fact.seq, last_fact + 1, "every fact, in order");
@@ -112,7 +114,7 @@ fn r_hot_8_a_full_risk_ring_stops_the_stage_and_loses_nothing() {
     for _ in 0..2_000 {
         line.poll();
         // A slow reader: one item at a time.
-        if let Ok(slot) = line.output.pop() {
+        if let Some(slot) = line.output.pop() {
             match slot.item {
                 Item::Fact(fact) => {
                     seen_facts += 1;
@@ -144,7 +146,7 @@ fn r_hot_8_a_full_journal_ring_raises_no_order_trips_and_lets_cancels_go() {
     }
     while line.poll() > 0 {}
     let mut raised = Vec::new();
-    while let Ok(slot) = line.output.pop() {
+    while let Some(slot) = line.output.pop() {
         if let Item::Intent(intent) = slot.item {
             raised.push(intent.action);
         }

@@ -1,0 +1,232 @@
+//! The ring between two stages: single producer, single consumer, wait-free, with the message's number in its slot.
+//!
+//! Why not `rtrb`, which serves every other ring of the engine: there the reader waits for the write index and then reads
+//! the slot, two cache lines that come from the other core one after the other; here it waits for the slot itself. Side by
+//! side (`cargo bench --bench line -- hop`) a hop takes about what a bare atomic takes, against nearly twice that. Between
+//! stages that is on every order's way; to the journal it is not.
+//!
+//! The protocol. A slot holds a number and a value. The writer fills the value of message `n` (from 1) and then stores `n`
+//! as the slot's number (release); the reader sees `n` there (acquire), reads the value, and then stores `n` as the count of
+//! what was taken (release). The writer uses a slot again only when it has seen (acquire) that the message which stood there
+//! was taken. So each value is written and read by one side at a time. The steps are written over two small traits, so
+//! that the very same code runs under loom (`tests/loom_ring.rs`).
+
+use core::cell::UnsafeCell;
+use core::fmt;
+use core::mem::MaybeUninit;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::types::cache;
+
+/// A number that one side writes and the other reads.
+pub trait Number: Send + Sync {
+    /// Reads; sees what was written before the value that it reads (acquire).
+    fn read(&self) -> u64;
+    /// Writes; whoever reads the value sees what was written before (release).
+    fn write(&self, value: u64);
+}
+
+impl Number for AtomicU64 {
+    #[inline]
+    fn read(&self) -> u64 {
+        self.load(Ordering::Acquire) // pairs with `write`
+    }
+    #[inline]
+    fn write(&self, value: u64) {
+        self.store(value, Ordering::Release); // pairs with `read`
+    }
+}
+
+/// A place for a value with its number.
+pub trait Place<T>: Send + Sync {
+    /// Number of the message that the place holds, or held last; 0 before the first.
+    fn number(&self) -> &impl Number;
+    /// Writes the value.
+    ///
+    /// # Safety
+    /// Nobody else may read or write the value meanwhile.
+    #[expect(unsafe_code, reason = "who may write when is the protocol's to say")]
+    unsafe fn put(&self, value: T);
+    /// Lends the value.
+    ///
+    /// # Safety
+    /// The value must have been written, and nobody may write it meanwhile.
+    #[expect(unsafe_code, reason = "who may read when is the protocol's to say")]
+    unsafe fn lend<R>(&self, see: impl FnOnce(&T) -> R) -> R;
+    /// The value will be written next: a hint to the cache.
+    fn expect(&self) {}
+}
+
+/// The place as it is in memory: aligned so that no two share a line, nor the pair of lines that come together.
+#[repr(C, align(128))]
+pub struct Slot<T> {
+    number: AtomicU64,
+    value: UnsafeCell<MaybeUninit<T>>,
+}
+
+#[expect(unsafe_code, reason = "the value is handed from thread to thread by the protocol")]
+// SAFETY: the protocol above gives the value to one side at a time, and `T: Send` lets it change sides.
+unsafe impl<T: Send> Sync for Slot<T> {}
+
+impl<T: Copy + Send> Place<T> for Slot<T> {
+    #[inline]
+    fn number(&self) -> &impl Number {
+        &self.number
+    }
+    #[inline]
+    #[expect(unsafe_code, reason = "as the trait")]
+    unsafe fn put(&self, value: T) {
+        // SAFETY: the caller has the value for itself. `T: Copy`, so nothing needs to be dropped before.
+        unsafe { (*self.value.get()).write(value) };
+    }
+    #[inline]
+    #[expect(unsafe_code, reason = "as the trait")]
+    unsafe fn lend<R>(&self, see: impl FnOnce(&T) -> R) -> R {
+        // SAFETY: the caller says that it was written and is not being written.
+        see(unsafe { (*self.value.get()).assume_init_ref() })
+    }
+    #[inline]
+    fn expect(&self) {
+        // But for the first line, at which the reader is looking: it would only be taken to and fro.
+        cache::fetch_for_writing_behind(self);
+    }
+}
+
+#[repr(align(128))]
+struct Padded<N>(N);
+
+struct Shared<P, N> {
+    places: Box<[P]>,
+    /// How many messages were taken.
+    taken: Padded<N>,
+}
+
+/// The end that writes.
+pub struct Writer<T, P = Slot<T>, N = AtomicU64> {
+    shared: Arc<Shared<P, N>>,
+    /// Messages written.
+    written: u64,
+    /// Where the next one goes.
+    at: usize,
+    /// How many were taken when last looked.
+    taken: u64,
+    value: core::marker::PhantomData<T>,
+}
+
+/// The end that reads.
+pub struct Reader<T, P = Slot<T>, N = AtomicU64> {
+    shared: Arc<Shared<P, N>>,
+    /// Messages taken.
+    taken: u64,
+    /// Where the next one comes.
+    at: usize,
+    value: core::marker::PhantomData<T>,
+}
+
+impl<T, P, N> fmt::Debug for Writer<T, P, N> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Writer").field("written", &self.written).finish_non_exhaustive()
+    }
+}
+impl<T, P, N> fmt::Debug for Reader<T, P, N> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reader").field("taken", &self.taken).finish_non_exhaustive()
+    }
+}
+
+/// A ring of `slots` messages whose pages are already there: every slot is written once, so that the first lap of a session
+/// takes no page fault.
+pub fn ring<T: Copy + Send>(slots: usize, sample: T) -> (Writer<T>, Reader<T>) {
+    let place = || Slot { number: AtomicU64::new(0), value: UnsafeCell::new(MaybeUninit::new(sample)) };
+    over((0..slots).map(|_| place()).collect(), AtomicU64::new(0))
+}
+
+/// A ring over given places, all of number 0, and a count of 0.
+pub fn over<T, P: Place<T>, N: Number>(places: Box<[P]>, taken: N) -> (Writer<T, P, N>, Reader<T, P, N>) {
+    assert!(!places.is_empty(), "a ring without a slot never passes anything on");
+    let shared = Arc::new(Shared { places, taken: Padded(taken) });
+    let value = core::marker::PhantomData;
+    let writer = Writer { shared: Arc::clone(&shared), written: 0, at: 0, taken: 0, value };
+    (writer, Reader { shared, taken: 0, at: 0, value })
+}
+
+#[inline]
+const fn after(at: usize, capacity: usize) -> usize {
+    if at + 1 == capacity { 0 } else { at + 1 }
+}
+
+impl<T, P: Place<T>, N: Number> Writer<T, P, N> {
+    /// Puts a message in; gives it back when the ring is full.
+    #[inline]
+    #[expect(unsafe_code, reason = "the protocol's own step")]
+    pub fn push(&mut self, value: T) -> Result<(), T> {
+        let places = &self.shared.places;
+        if self.written - self.taken >= places.len() as u64 {
+            self.taken = self.shared.taken.0.read();
+            if self.written - self.taken >= places.len() as u64 {
+                return Err(value);
+            }
+        }
+        let place = &places[self.at];
+        // SAFETY: the message that stood here was taken (the count says so, or nothing ever stood here), and the reader does
+        // not look at the value again before it sees the new number.
+        unsafe { place.put(value) };
+        self.written += 1;
+        place.number().write(self.written);
+        self.at = after(self.at, places.len());
+        places[self.at].expect();
+        Ok(())
+    }
+
+    /// How many messages find room now, at least.
+    #[inline]
+    pub fn slots(&self) -> usize {
+        let used = self.written - self.shared.taken.0.read();
+        self.capacity() - usize::try_from(used).unwrap_or(usize::MAX).min(self.capacity())
+    }
+
+    /// How many messages the ring holds.
+    pub fn capacity(&self) -> usize {
+        self.shared.places.len()
+    }
+}
+
+impl<T, P: Place<T>, N: Number> Reader<T, P, N> {
+    /// Takes the next message, which is seen where it lies: it is two cache lines, not worth a copy. `None`: there is none.
+    #[inline]
+    #[expect(unsafe_code, reason = "the protocol's own step")]
+    pub fn take<R>(&mut self, see: impl FnOnce(&T) -> R) -> Option<R> {
+        let places = &self.shared.places;
+        let place = &places[self.at];
+        if place.number().read() != self.taken + 1 {
+            return None;
+        }
+        // SAFETY: the number says that the value was written; the writer comes back to it only when the count below says that
+        // it was taken.
+        let seen = unsafe { place.lend(see) };
+        self.taken += 1;
+        self.at = after(self.at, places.len());
+        self.shared.taken.0.write(self.taken);
+        Some(seen)
+    }
+
+    /// How many messages wait. Walks them.
+    pub fn slots(&self) -> usize {
+        let places = &self.shared.places;
+        let waits = |n: &usize| {
+            let number = self.taken + 1 + *n as u64;
+            places[(self.at + n) % places.len()].number().read() == number
+        };
+        (0..places.len()).take_while(waits).count()
+    }
+
+    /// Takes the next message as a copy.
+    #[inline]
+    pub fn pop(&mut self) -> Option<T>
+    where
+        T: Copy,
+    {
+        self.take(|value| *value)
+    }
+}

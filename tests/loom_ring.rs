@@ -1,0 +1,102 @@
+//! The ring between stages under loom, which runs every interleaving of its two threads that the memory model allows and fails on
+//! a value that is read while it may be written. The steps are the engine's own (`agent::line_ring`), over loom's cells.
+
+use interlock::agent::line_ring::{Number, Place, Reader, Writer, over};
+use loom::cell::UnsafeCell;
+use loom::sync::atomic::{AtomicU64, Ordering};
+use loom::thread;
+
+struct LoomNumber(AtomicU64);
+
+impl Number for LoomNumber {
+    fn read(&self) -> u64 {
+        self.0.load(Ordering::Acquire)
+    }
+    fn write(&self, value: u64) {
+        self.0.store(value, Ordering::Release);
+    }
+}
+
+struct LoomPlace {
+    number: LoomNumber,
+    value: UnsafeCell<u64>,
+}
+
+#[expect(unsafe_code, reason = "loom checks what the protocol promises")]
+// SAFETY: loom's cell reports every access that is not ordered; that is what this test is for.
+unsafe impl Sync for LoomPlace {}
+
+impl Place<u64> for LoomPlace {
+    fn number(&self) -> &impl Number {
+        &self.number
+    }
+    #[expect(unsafe_code, reason = "as the trait")]
+    unsafe fn put(&self, value: u64) {
+        // SAFETY: loom fails the test if anyone else has the value.
+        self.value.with_mut(|place| unsafe { *place = value });
+    }
+    #[expect(unsafe_code, reason = "as the trait")]
+    unsafe fn lend<R>(&self, see: impl FnOnce(&u64) -> R) -> R {
+        // SAFETY: as above.
+        self.value.with(|place| see(unsafe { &*place }))
+    }
+}
+
+type Ends = (Writer<u64, LoomPlace, LoomNumber>, Reader<u64, LoomPlace, LoomNumber>);
+
+fn ring(slots: usize) -> Ends {
+    let number = || LoomNumber(AtomicU64::new(0));
+    let places = (0..slots).map(|_| LoomPlace { number: number(), value: UnsafeCell::new(0) }).collect();
+    over(places, number())
+}
+
+/// R-HOT-1: three messages through two slots: each arrives once, whole and in order, and a full ring refuses.
+#[test]
+fn messages_arrive_once_and_in_order() {
+    loom::model(|| {
+        let (mut writer, mut reader) = ring(2);
+        let sender = thread::spawn(move || {
+            let mut refused = 0;
+            for message in 1..=3 {
+                while writer.push(message * 10).is_err() {
+                    refused += 1;
+                    assert!(message == 3, "two slots take two messages");
+                    thread::yield_now();
+                }
+            }
+            refused
+        });
+        let mut expected = 1;
+        while expected <= 3 {
+            match reader.take(|value| *value) {
+                Some(value) => {
+                    assert_eq!(value, expected * 10);
+                    expected += 1;
+                }
+                None => thread::yield_now(),
+            }
+        }
+        sender.join().unwrap();
+        assert!(reader.take(|value| *value).is_none());
+    });
+}
+
+/// The room that the writer counts is never more than there is.
+#[test]
+fn counted_room_is_there() {
+    loom::model(|| {
+        let (mut writer, mut reader) = ring(2);
+        assert_eq!((writer.slots(), writer.capacity()), (2, 2));
+        writer.push(1).unwrap();
+        writer.push(2).unwrap();
+        let taker = thread::spawn(move || {
+            assert!(reader.take(|value| assert_eq!(*value, 1)).is_some());
+            reader
+        });
+        let room = writer.slots();
+        for message in 0..room {
+            writer.push(message as u64).expect("room was counted");
+        }
+        drop(taker.join().unwrap());
+    });
+}
