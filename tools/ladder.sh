@@ -28,6 +28,7 @@ step() { printf '\n=== %s (%ss)\n' "$*" "$SECONDS"; }
 fail() {
     echo "ladder: $*" >&2
     [ -f "$WORK/engine.log" ] && tail -n 20 "$WORK/engine.log" >&2
+    [ -f "$DATA/events.jsonl" ] && grep -v SHADOW_ORDER "$DATA/events.jsonl" | tail -n 20 >&2
     exit 1
 }
 

@@ -25,7 +25,6 @@ pub mod marker;
 pub mod paths;
 pub mod protocol;
 pub mod readiness;
-pub mod shadow_health;
 pub mod socket;
 pub mod status;
 pub mod watch;

@@ -8,7 +8,6 @@ mod incident;
 mod journal;
 mod kill;
 mod screen;
-mod shadow;
 mod venue;
 
 use std::io::Write as _;
@@ -87,7 +86,6 @@ fn run(cli: Cli) -> Outcome {
     let common = cli.common;
     match cli.verb.unwrap_or_else(|| Verb::Run(args::RunArgs::default())) {
         Verb::Run(args) => engine::run(&common, &args),
-        Verb::Shadow(verb) => shadow::run(&common, &verb),
         Verb::Venue(args) => venue::run(&common, &args),
         Verb::Status { watch } => Ok(status(&common, watch)),
         Verb::Kill(verb) => Ok(kill::run(&common, verb)),

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crossbeam_queue::ArrayQueue;
 
-use crate::event::{Action, Body, Decision, Intent, OrderSpec, Quote, Record, Verdict};
+use crate::event::{Action, Body, Claim, Decision, Intent, OrderSpec, Quote, Record, Verdict};
 use crate::journal::Observer;
 use crate::types::time::NS_PER_S;
 use crate::types::{ClientOrderId, InstrumentId, Price, Reason, StrategyId};
@@ -64,6 +64,8 @@ pub struct Decided {
     pub reduce_only: bool,
     /// What was wanted.
     pub spec: OrderSpec,
+    /// What its strategy said of it.
+    pub claim: Claim,
     /// Risk's verdict.
     pub verdict: Verdict,
     /// Why, when refused.
@@ -178,6 +180,7 @@ impl Collector {
             at_ns,
             reduce_only: intent.reduce_only,
             spec: *spec,
+            claim: intent.claim,
             verdict: decision.verdict,
             reason: decision.reason,
             bid: quote.map_or(Price::ZERO, |q| q.bid.price),
@@ -215,5 +218,129 @@ impl Observer for Collector {
             }
             Record::Sent(_) | Record::Note(_) => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::Fact;
+    use crate::types::{Cash, Level, OrderType, Qty, Side, TimeInForce};
+
+    fn collector() -> (Collector, Arc<ArrayQueue<Line>>, Arc<Tally>) {
+        let assumptions = Assumptions {
+            latency_ns: 0,
+            maker_centi_bp: 0,
+            taker_centi_bp: 0,
+            horizons_ns: vec![NS_PER_S],
+            followed_max: 1,
+        };
+        Collector::new(assumptions, 1)
+    }
+
+    fn intent(id: u64, at_ns: i64) -> Record {
+        let spec = OrderSpec {
+            side: Side::Buy,
+            order_type: OrderType::Limit,
+            time_in_force: TimeInForce::Ioc,
+            price: Price::from_units(200 * Price::ONE.units()),
+            qty: Qty::ONE,
+        };
+        Record::Intent(Intent {
+            client: ClientOrderId(id),
+            cause_seq: 1,
+            cause_ns: at_ns,
+            strategy: StrategyId(0),
+            owner: StrategyId(0),
+            instrument: InstrumentId(0),
+            reduce_only: false,
+            action: Action::Place(spec),
+            claim: Claim { confidence_bp: 6_000, ..Claim::NONE },
+        })
+    }
+
+    fn decision(id: u64, reason: Reason) -> Record {
+        let verdict = if reason == Reason::None { Verdict::Approved } else { Verdict::Refused };
+        Record::Decision(Decision {
+            client: ClientOrderId(id),
+            cause_seq: 1,
+            verdict,
+            reason,
+            halt_level: 0,
+            lease_valid: true,
+            instrument: InstrumentId(0),
+            exposure: Cash::ZERO,
+        })
+    }
+
+    fn quote(at_ns: i64) -> Record {
+        let level = |price| Level { price: Price::from_units(price * Price::ONE.units()), qty: Qty::ONE };
+        let quote = Quote {
+            instrument: InstrumentId(0),
+            conflated: false,
+            update_id: 1,
+            bid: level(99),
+            ask: level(101),
+        };
+        Record::Fact(Fact { seq: 1, recv_ns: at_ns, body: Body::Quote(quote) })
+    }
+
+    fn decided(lines: &ArrayQueue<Line>) -> Decided {
+        match lines.pop() {
+            Some(Line::Decided(decided)) => decided,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn r_shd_1_intent_and_verdict_are_put_together_whichever_comes_first() {
+        let (mut collector, lines, tally) = collector();
+        collector.observe(1, &quote(1));
+        collector.observe(2, &intent(1, 2));
+        assert!(lines.is_empty(), "half is nothing");
+        collector.observe(3, &decision(1, Reason::None));
+        let first = decided(&lines);
+        assert_eq!(
+            (first.client, first.verdict, first.followed),
+            (ClientOrderId(1), Verdict::Approved, true)
+        );
+        assert_eq!(first.claim.confidence_bp, 6_000);
+        assert_eq!(first.ask, Price::from_units(101 * Price::ONE.units()), "with the market of then");
+        collector.observe(4, &decision(2, Reason::None));
+        collector.observe(5, &intent(2, 3));
+        assert!(!decided(&lines).followed, "there is room for one");
+        assert_eq!(Tally::read(&tally.unfollowed), 1);
+        collector.observe(6, &quote(2 * NS_PER_S));
+        assert!(matches!(lines.pop(), Some(Line::Outcome(o)) if o.client == ClientOrderId(1)));
+        assert_eq!((Tally::read(&tally.decisions), Tally::read(&tally.approved)), (2, 2));
+    }
+
+    #[test]
+    fn a_refusal_that_repeats_is_written_once_a_second_and_counted() {
+        let (mut collector, lines, tally) = collector();
+        let mut refuse = |id: u64, at_ns: i64, reason: Reason| {
+            collector.observe(0, &intent(id, at_ns));
+            collector.observe(0, &decision(id, reason));
+        };
+        for id in 1..=5 {
+            refuse(id, 1 + i64::try_from(id).unwrap_or(0), Reason::Balance);
+        }
+        refuse(6, 10, Reason::OpenOrders);
+        refuse(7, 2 * NS_PER_S, Reason::Balance);
+        assert_eq!((decided(&lines).client, decided(&lines).client), (ClientOrderId(1), ClientOrderId(6)));
+        let again = decided(&lines);
+        assert_eq!((again.client, again.unwritten), (ClientOrderId(7), 4));
+        assert_eq!(Tally::read(&tally.decisions), 7, "each counts");
+    }
+
+    #[test]
+    fn what_finds_no_room_is_counted_as_lost() {
+        let (mut collector, lines, tally) = collector();
+        let more = u64::try_from(QUEUE).unwrap_or(0) + 3;
+        for id in 1..=more {
+            collector.observe(0, &intent(id, i64::try_from(id).unwrap_or(0) * 2 * NS_PER_S));
+            collector.observe(0, &decision(id, Reason::Balance));
+        }
+        assert_eq!((lines.len(), Tally::read(&tally.lost)), (QUEUE, 3));
     }
 }

@@ -4,8 +4,9 @@
 //!
 //! | `kind` | keys |
 //! |---|---|
-//! | `decision` | `id`, `strategy`, `symbol`, `side`, `type`, `tif`, `price`, `qty`, `reduce_only`, `bid`, `ask`; `verdict` and |
-//! | | `reason`; `unwritten` (refusals of the same kind since the last line of it); `followed` |
+//! | `decision` | `id`, `strategy`, `symbol`, `side`, `type`, `tif`, `price`, `qty`, `reduce_only`, `bid`, `ask`; what the |
+//! | | strategy claimed: `stop`, `gain_centi_bp`, `confidence_bp`; `verdict` and `reason`; `unwritten` (refusals of the |
+//! | | same kind since the last line of it); `followed` |
 //! | `counterfactual` | `id`, `symbol`, `horizon_s`, `outcome` (`marked`, `unfilled`, `unknown`); if marked `entry`, `mark`, |
 //! | | `gross_centi_bp`, `cost_centi_bp`, `net_centi_bp` |
 //!
@@ -141,7 +142,8 @@ impl Scribe {
             "mode": self.about.mode, "id": decided.client.to_string(), "strategy": strategy, "symbol": symbol,
             "side": spec.side.as_str(), "type": spec.order_type.as_str(), "tif": spec.time_in_force.as_str(),
             "price": spec.price, "qty": spec.qty, "reduce_only": decided.reduce_only,
-            "bid": decided.bid, "ask": decided.ask,
+            "bid": decided.bid, "ask": decided.ask, "stop": decided.claim.stop,
+            "gain_centi_bp": decided.claim.gain_centi_bp, "confidence_bp": decided.claim.confidence_bp,
             "verdict": if approved { "APPROVED" } else { "REFUSED" }, "reason": decided.reason.name(),
             "unwritten": decided.unwritten, "followed": decided.followed,
         })
