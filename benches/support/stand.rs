@@ -72,10 +72,10 @@ fn risk_config() -> RiskConfig {
     }
 }
 
-/// HMAC on every request, as the minimal trader does it; `SIGNING=ed25519`: a session that is logged on once and whose orders
-/// carry no signature, which is the engine's own default.
+/// The engine's own default: a session that is logged on once with Ed25519 and whose orders carry no signature. `SIGNING=hmac`:
+/// HMAC on every request, as the minimal trader does it.
 fn credentials() -> Credentials {
-    if std::env::vars_os().any(|(key, value)| key == "SIGNING" && value == "ed25519") {
+    if !std::env::vars_os().any(|(key, value)| key == "SIGNING" && value == "hmac") {
         return interlock::run::paper::throwaway_credentials().expect("a key");
     }
     let key = SecretString::from("vmPUZE6mv9SD5VNHk4HlWFsOr6aKE2zvsw0MuIgwCIPy6utIco14y7Ju91duEh8A");
