@@ -83,7 +83,15 @@ fn main() -> ExitCode {
     let mut out = std::io::stdout();
     let tripped = halt::trip_within(DISK, &paths, &halt, &clock, &mut out);
     let silent = match VenueDesk::open(&args, &paths, &clock) {
-        Ok(mut desk) => halt::cancel_until_silent(&mut desk, &halt, &clock, &mut out),
+        Ok(Some(mut desk)) => halt::cancel_until_silent(&mut desk, &halt, &clock, &mut out),
+        Ok(None) => {
+            let _piped = writeln!(
+                out,
+                "nothing to cancel: only shadow and paper sessions ran in {}, and those send no orders",
+                paths.data.display()
+            );
+            true
+        }
         Err(error) => {
             let _piped = writeln!(
                 std::io::stderr(),
@@ -131,7 +139,8 @@ struct VenueDesk {
 }
 
 impl VenueDesk {
-    fn open(args: &Args, paths: &Paths, clock: &Clock) -> Result<Self, String> {
+    /// `None`: no session of the data directory could ever send an order.
+    fn open(args: &Args, paths: &Paths, clock: &Clock) -> Result<Option<Self>, String> {
         let reference = match &args.venue {
             Some(path) => HaltReference::from_venue_file(path),
             None => HaltReference::read(&paths.halt_config()),
@@ -139,6 +148,9 @@ impl VenueDesk {
         let reference = reference.map_err(|error| {
             format!("{error}; give --venue FILE, or write {}", paths.halt_config().display())
         })?;
+        if !reference.sends_orders {
+            return Ok(None);
+        }
         let key_file = reference.key_file.as_deref().ok_or_else(|| {
             format!("{}: key_file is missing: name the file with the key", paths.halt_config().display())
         })?;
@@ -151,13 +163,13 @@ impl VenueDesk {
             None => TlsRoots::WebPki,
         };
         let credentials = access::read_credentials(key_file, Purpose::Halt);
-        Ok(Self {
+        Ok(Some(Self {
             rest: Rest::new(endpoint, &roots, TIMEOUTS),
             credentials: credentials.map_err(|error| error.to_string())?,
             clock: clock.clone(),
             offset_ms: 0,
             offset_known: false,
-        })
+        }))
     }
 
     /// The venue's time. A venue that doesn't tell is asked again next time; meanwhile our own clock must do.

@@ -224,13 +224,19 @@ impl Access {
     }
 
     /// What the halt tool needs to reach the venue without the engine.
-    pub fn halt_reference(&self, rest_url: String, symbols: Vec<String>) -> HaltReference {
+    pub fn halt_reference(
+        &self,
+        rest_url: String,
+        symbols: Vec<String>,
+        sends_orders: bool,
+    ) -> HaltReference {
         HaltReference {
             v: 1,
             rest: rest_url,
             ca: self.ca_file.as_deref().map(absolute),
             key_file: self.key_file.as_deref().map(absolute),
             symbols,
+            sends_orders,
         }
     }
 }
@@ -253,6 +259,13 @@ pub struct HaltReference {
     pub key_file: Option<PathBuf>,
     /// Symbols that may have open orders.
     pub symbols: Vec<String>,
+    /// Whether a session of this data directory has ever been able to send orders. Shadow and paper can't.
+    #[serde(default = "yes")]
+    pub sends_orders: bool,
+}
+
+const fn yes() -> bool {
+    true
 }
 
 impl HaltReference {
@@ -264,7 +277,7 @@ impl HaltReference {
     pub fn from_venue_file(path: &Path) -> Result<Self, AccessError> {
         let file: VenueFile = parse(path, &read_any(path)?)?;
         let (rest, ca, symbols) = (file.urls.rest, file.ca, file.symbols);
-        Ok(Self { v: 1, rest, ca, key_file: Some(path.to_owned()), symbols })
+        Ok(Self { v: 1, rest, ca, key_file: Some(path.to_owned()), symbols, sends_orders: true })
     }
     /// As text.
     pub fn text(&self) -> String {

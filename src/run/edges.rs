@@ -80,6 +80,11 @@ impl Edges {
         }
     }
 
+    /// Whether an order, or a halt's cancel, can leave.
+    pub const fn sends_orders(&self) -> bool {
+        matches!(self, Self::Venue(_) | Self::Rehearsal(_))
+    }
+
     /// Starts the session.
     pub fn start(
         self,

@@ -241,8 +241,7 @@ pub fn start(ground: Ground, parts: impl Assemble, mut setup: Setup) -> Result<S
     let Ground { paths, lock, epoch, shared, session } = ground;
     // Threads that are started from here on stay away from the hot cores, but for the hot ones, which pin themselves.
     cpu::confine_current_thread(&placement.cold_cores).map_err(io_error("confining the cold threads"))?;
-    files::replace(&paths.halt_config(), setup.halt.text().as_bytes(), Durability::Atomic)
-        .map_err(io_error(format!("writing {}", paths.halt_config().display())))?;
+    tell_the_halt_tool(&paths, &setup.halt)?;
 
     let line = parts.assemble(&shared);
     let (to_control, control_watcher) = watch::channel();
@@ -327,6 +326,17 @@ fn checkpoints(
         due_ns: 0,
         last_size: 0,
     })
+}
+
+/// Leaves word where the venue is. A session that can't send never takes the place of one that could: orders of an earlier live
+/// session may still be open while shadow runs, and the halt tool must find them.
+fn tell_the_halt_tool(paths: &Paths, halt: &HaltReference) -> Result<(), StartError> {
+    let path = paths.halt_config();
+    if !halt.sends_orders && files::may_exist(&path) {
+        return Ok(());
+    }
+    files::replace(&path, halt.text().as_bytes(), Durability::Atomic)
+        .map_err(io_error(format!("writing {}", path.display())))
 }
 
 /// The threads of a session.

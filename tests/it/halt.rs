@@ -155,6 +155,7 @@ fn it_signs_with_a_key_file() {
         ca: file.ca.clone(),
         key_file: Some(key_file),
         symbols: Vec::new(),
+        sends_orders: true,
     };
     fs::write(market.paths.halt_config(), reference.text()).unwrap();
     let output = run(&["--data-dir", market.paths.data.to_str().unwrap()]);
@@ -206,6 +207,7 @@ fn k3_without_dns_it_says_so_and_fails() {
         ca: None,
         key_file: Some(key_file),
         symbols: Vec::new(),
+        sends_orders: true,
     };
     fs::write(paths.halt_config(), reference.text()).unwrap();
     let output = run(&["--data-dir", dir.path().to_str().unwrap(), "--deadline", "1"]);
@@ -273,6 +275,7 @@ fn a_wrong_key_fails_at_once() {
         ca: file.ca.clone(),
         key_file: Some(key_file),
         symbols: Vec::new(),
+        sends_orders: true,
     };
     fs::write(market.paths.halt_config(), reference.text()).unwrap();
     let output = run(&["--data-dir", market.paths.data.to_str().unwrap()]);

@@ -63,6 +63,10 @@ fn r_mode_2_shadow_decides_records_and_reaches_nobody() {
     );
     stop(engine);
 
+    // Where nothing was ever sent, the halt tool has nothing to cancel, and says so.
+    let halted = stage.halt(&["--reason", "drill"]);
+    assert!(halted.status.success() && said(&halted).contains("nothing to cancel"), "{}", said(&halted));
+
     assert_eq!(events(&stage, "BOOT_SEAL")[0]["fields"]["mode"], "shadow");
     assert_eq!(events(&stage, "SHADOW_SAFETY_OK")[0]["fields"]["live_trading_unset"], true);
     let recorded = lines(&decisions);
@@ -96,6 +100,15 @@ fn r_mode_1_a_dry_run_signs_and_stops_before_the_write() {
     stop(engine);
     assert_nothing_was_sent(&stage.stats());
     assert_eq!(events(&stage, "BOOT_SEAL")[0]["fields"]["dry_run"], true);
+
+    // Shadow in the same directory leaves the halt tool its way to the venue: orders of before may be open there.
+    let reference = fs::read(stage.paths.halt_config()).unwrap();
+    let shadow =
+        stage.run_in(&stage.paths.data, &stage.venue_file(), &["--mode", "shadow", "--duration", "2s"]);
+    assert!(shadow.status.success(), "{}", said(&shadow));
+    assert_eq!(fs::read(stage.paths.halt_config()).unwrap(), reference);
+    let halted = stage.halt(&["--reason", "drill"]);
+    assert!(halted.status.success() && said(&halted).contains("silent"), "{}", said(&halted));
     let replay = stage.interlock(&["journal", "replay"]);
     assert!(replay.status.success(), "{}", said(&replay));
 }

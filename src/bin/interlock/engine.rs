@@ -245,7 +245,7 @@ fn start(
     let rest_url = rest.endpoint().to_string();
     let setup = Setup {
         mode: plan.mode.name().to_owned(),
-        halt: edges.access().halt_reference(rest_url, plan.venue.symbols.clone()),
+        halt: edges.access().halt_reference(rest_url, plan.venue.symbols.clone(), edges.sends_orders()),
         prepared_table: table,
         strategies,
         rest,
