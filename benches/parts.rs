@@ -19,7 +19,7 @@ use interlock::event::{
 use interlock::journal::codec::{encode_record, record_kind};
 use interlock::journal::frame::{RecordHeader, encode_frame};
 use interlock::limits::{BOOK_LEVELS_MAX, JOURNAL_RING_SLOTS, LEVELS_PER_FACT};
-use interlock::risk::{CHECKS, Risk, RiskConfig};
+use interlock::risk::{CHECKS, PaceFigures, Risk, RiskConfig};
 use interlock::shared::{HaltLevel, HaltView};
 use interlock::types::decimal::{DECIMAL_TEXT_MAX, parse_decimal, write_decimal};
 use interlock::types::time::NS_PER_MS;
@@ -415,10 +415,17 @@ fn not_sent(client: ClientOrderId) -> Reply {
 /// A risk stage that knows all that its checks ask for, and an intent that passes them.
 fn informed() -> (Risk, Intent, HaltView) {
     let table = messages::table();
+    let much = Cash::from_units(900_000_000 * Cash::ONE.units());
+    let mut config = RiskConfig::default();
+    let free = PaceFigures { interval_min_s: 0, ..PaceFigures::default() };
+    (config.turnover.all, config.turnover.btc) = (free, free);
+    config.no_trade.spread_quotes_min = 1;
+    (config.fan_out.value_per_fact_max, config.fan_out.value_per_window_max) = (much, much);
+    (config.fan_out.orders_per_window_max, config.correlation.exposure_max) = (10_000, much);
     let config = RiskConfig {
         order_value_max: Cash::from_units(1_000_000 * Cash::ONE.units()),
         exposure_max: Cash::from_units(100_000_000 * Cash::ONE.units()),
-        ..RiskConfig::default()
+        ..config
     };
     let allowed: Vec<InstrumentId> = table.all().iter().map(|i| i.id).collect();
     let mut risk = Risk::new(&config, &table, &allowed).expect("a risk configuration");
@@ -488,6 +495,7 @@ fn checks(criterion: &mut Criterion) {
             }
             spec.qty = Qty::from_units(1_000_000 + 1_000 * i64::try_from(counter % 1_000).unwrap_or(0));
             intent.client = ClientOrderId::new(1, counter);
+            intent.cause_seq = counter;
             intent.action = Action::Place(spec);
             let approved = risk.decide(black_box(&intent), black_box(halt), &mut |_| true);
             assert!(approved.is_ok(), "{approved:?}");

@@ -9,7 +9,7 @@ use interlock::event::{Claim, ClockOffset, OrderSpec, Quote, Sample};
 use interlock::feed::{AccountSide, ExpectedStreams, FeedConfig, MarketSide, RestAnswer, RestRequest};
 use interlock::gateway::{GatewayConfig, Limit, LimitKind, WireDoor, channel_config};
 use interlock::journal::Rings;
-use interlock::risk::{Risk, RiskConfig};
+use interlock::risk::{Apply, PaceFigures, Risk, RiskConfig};
 use interlock::run::line::{Ends, Line, Parts, Shared, build};
 use interlock::shared::{Counters, KillPage};
 use interlock::signal::{Running, Signal};
@@ -50,12 +50,30 @@ impl Strategy for Threshold {
         let qty = Qty::from_units(1_000_000 + 1_000 * self.count);
         let time_in_force = TimeInForce::Ioc;
         let spec = OrderSpec { side, order_type: OrderType::Limit, time_in_force, price, qty };
-        context.enter(spec, Claim::NONE);
+        context.enter(spec, Claim { stop: Price::ZERO, gain_centi_bp: 1_000_000, confidence_bp: 9_000 });
     }
 }
 
 /// What the checks of a session with 100,000 orders a second must allow; every check still runs.
 fn risk_config() -> RiskConfig {
+    let much = Cash::from_units(900_000_000 * Cash::ONE.units());
+    let mut config = RiskConfig::default();
+    // Nothing is switched off by these: their checks run and find that nothing is too soon, too much or too often.
+    let free = PaceFigures {
+        interval_min_s: 0,
+        gain_min_percent: 1,
+        confidence_min_percent: 0,
+        ..PaceFigures::default()
+    };
+    (config.turnover.all, config.turnover.btc, config.turnover.fees_centi_bp) = (free, free, 0);
+    (config.repeat.executions_max, config.repeat.window_s) = (1_000, 1);
+    config.repeat.apply = Apply::Never;
+    config.no_trade.spread_quotes_min = 1;
+    (config.no_trade.spread_max_bp, config.no_trade.spread_calm_bp) = (1_000, 1_000);
+    config.no_trade.volatility_max_bp = 5_000;
+    (config.fan_out.orders_per_window_max, config.fan_out.window_s) = (200_000, 1);
+    (config.fan_out.value_per_fact_max, config.fan_out.value_per_window_max) = (much, much);
+    config.correlation.exposure_max = much;
     RiskConfig {
         order_value_max: Cash::from_units(1_000_000 * Cash::ONE.units()),
         exposure_max: Cash::from_units(100_000_000 * Cash::ONE.units()),
@@ -68,7 +86,7 @@ fn risk_config() -> RiskConfig {
         messages_per_s: 200_000,
         messages_burst: 50,
         duplicate_window_ms: 1,
-        ..RiskConfig::default()
+        ..config
     }
 }
 

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use super::events::rfc3339;
 use super::marker::{self, Marker};
 use super::paths::Paths;
-use super::protocol::{Answer, RecoverArgs, Request, TripArgs, VERSION, Verb};
+use super::protocol::{Answer, RecoverArgs, Request, StrategyArgs, TripArgs, VERSION, Verb};
 use super::socket;
 use super::status::{self, KillStatus, Status};
 use super::watch::{InstrumentLine, OrderLine, Snapshot};
@@ -402,6 +402,38 @@ pub fn kill_recover(paths: &Paths, args: &RecoverArgs, wait: Duration, console: 
         connection.receive(wait.saturating_add(ANSWER_IN))
     });
     conclude(answers, console)
+}
+
+/// `interlock limits enable` and `disable`. Exit 3 when refused.
+pub fn switch_strategy(paths: &Paths, verb: Verb, args: &StrategyArgs, console: &mut Console<'_>) -> u8 {
+    let answer = Connection::open(paths, true).and_then(|mut connection| {
+        connection.send(verb, json!(args), None)?;
+        // The act is durable first: as long as a disk may take.
+        connection.receive(ANSWER_IN.saturating_mul(3))
+    });
+    if let Ok(answer) = &answer
+        && answer.ok
+        && console.format == Format::Table
+    {
+        console.data(&format!("{} {}: recorded, and handed to the engine", verb.name(), args.strategy));
+        return exit::DONE;
+    }
+    conclude(answer, console)
+}
+
+/// `interlock limits rate`: what became of the orders that were asked for (R-LIM-11).
+pub fn rates(paths: &Paths, console: &mut Console<'_>) -> u8 {
+    let status = match read_status(paths) {
+        Ok(status) => status,
+        Err(error) => return console.fail(&error),
+    };
+    let rates = status.rates();
+    let text = match console.format {
+        Format::Json => serde_json::to_string_pretty(&rates).unwrap_or_default(),
+        Format::Table => rates.render(),
+    };
+    console.data(&text);
+    exit::DONE
 }
 
 /// The verbs that hand the engine a command: cancel-all, flatten, freeze, unfreeze.

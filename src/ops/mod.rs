@@ -26,5 +26,6 @@ pub mod paths;
 pub mod protocol;
 pub mod readiness;
 pub mod socket;
+pub mod rates;
 pub mod status;
 pub mod watch;

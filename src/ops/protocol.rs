@@ -43,11 +43,15 @@ pub enum Verb {
     Freeze,
     /// Entries again.
     Unfreeze,
+    /// A disabled strategy may enter again.
+    StrategyEnable,
+    /// A strategy may not enter any more.
+    StrategyDisable,
 }
 
 impl Verb {
     /// The table: every command, its name and whether the readers' socket has it.
-    pub const ALL: [(Self, &'static str, bool); 11] = [
+    pub const ALL: [(Self, &'static str, bool); 13] = [
         (Self::Ping, "ping", true),
         (Self::Status, "status", true),
         (Self::KillStatus, "kill.status", true),
@@ -59,6 +63,8 @@ impl Verb {
         (Self::Flatten, "flatten", false),
         (Self::Freeze, "freeze", false),
         (Self::Unfreeze, "unfreeze", false),
+        (Self::StrategyEnable, "strategy.enable", false),
+        (Self::StrategyDisable, "strategy.disable", false),
     ];
 
     /// By name.
@@ -236,6 +242,18 @@ pub struct TripArgs {
 #[serde(deny_unknown_fields)]
 pub struct RecoverArgs {
     /// What was wrong and is not any more.
+    pub cause: String,
+    /// Who says so.
+    pub by: String,
+}
+
+/// Arguments of `strategy.enable` and `strategy.disable`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StrategyArgs {
+    /// The strategy's name.
+    pub strategy: String,
+    /// Why: what was found when it was looked at.
     pub cause: String,
     /// Who says so.
     pub by: String,

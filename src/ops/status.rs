@@ -41,6 +41,9 @@ pub struct Status {
     pub latency: BTreeMap<String, Figures>,
     /// Counters by name.
     pub counters: BTreeMap<String, u64>,
+    /// Refusals by reason, those that happened.
+    #[serde(default)]
+    pub refusals: BTreeMap<String, u64>,
     /// What the engine sees and did.
     pub view: Snapshot,
 }

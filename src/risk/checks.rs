@@ -11,6 +11,7 @@ use crate::types::time::NS_PER_S;
 use crate::types::{Cash, ClientOrderId, OrderTerms, Price, Qty, Reason, RuleContext, Side, StrategyId};
 
 use super::kill::halt_allows;
+use super::limits::checks as lately;
 use super::state::{Balance, Slot, State, paying_asset};
 use super::throttle::Likeness;
 
@@ -57,12 +58,23 @@ pub const CHECKS: &[Check] = &[
     entry("account", "the venue has told the balance that pays, on a living account link", account),
     entry("clock", "the venue's clock is known and near ours", clock),
     entry("frozen", "no unknown outcome, conflict, overfill or freeze on the instrument", frozen),
+    entry("strategy", "the strategy is not disabled until a named person enables it (C9)", lately::switch),
     entry("book", "the book is valid and fresh", book),
     entry("market_data", "market data of the instrument is fresh", market_data),
+    entry("news", "no news window", lately::news),
+    entry("data_quality", "the market data was not broken too often lately", lately::data_quality),
+    entry("spread", "the spread is narrow, and not much wider than usual", lately::spread),
+    entry("volatility", "the price did not move too far lately (C36)", lately::volatility),
     every("collar", "the price is near a fresh reference; an exit without reference passes", collar),
+    entry("period_collar", "the price is near all middles of the last period (C4)", lately::period_collar),
     every("venue_rules", "the venue's filters let it in", venue_rules),
     entry("order_value", "its value is within our maximum", order_value),
     entry("order_qty", "its quantity is within our maximum", order_qty),
+    entry(
+        "position_limit",
+        "the position stays within the symbol's own bounds (C22)",
+        lately::position_limit,
+    ),
     every("reducing", "a reduce-only order, with all others on its side, only reduces", reducing),
     every("self_trade", "it can't meet an order of our own", self_trade),
     entry("balance", "what pays for it is free", balance),
@@ -70,7 +82,15 @@ pub const CHECKS: &[Check] = &[
     entry("open_orders", "not too many orders are open", open_orders),
     entry("open_positions", "not too many positions are open", open_positions),
     entry("exposure", "the total exposure stays within our maximum", exposure),
+    entry("correlation", "what moves together stays within its bound", lately::correlation),
     entry("duplicate", "it is not the same order again", duplicate),
+    entry("fan_out", "one fact, and one window, cause only so many orders (C16)", lately::fan_out),
+    entry("repeat", "the strategy is not executed too often (C9)", lately::repeat),
+    entry("cooldown", "the instrument does not rest after losses", lately::cooldown),
+    entry("interval", "not too soon after the last decision", lately::interval),
+    entry("daily", "not too many decisions today", lately::daily),
+    entry("gain", "the expected gain is worth its cost", lately::gain),
+    entry("confidence", "the strategy is sure enough", lately::confidence),
     every("throttle", "not too many messages; a quarter of the burst is kept for exits", throttle),
 ];
 
@@ -135,7 +155,8 @@ fn collar(case: &Case<'_>) -> Result<(), Reason> {
         return require(case.intent.reduce_only, Reason::ReferenceMissing);
     };
     let distance = i128::from(case.spec.price.units()) - i128::from(reference.units());
-    let allowed = i128::from(reference.units()) * i128::from(limits.collar_bp);
+    let allowed =
+        i128::from(reference.units()) * i128::from(case.state.lately.own(case.intent.instrument)?.collar_bp);
     require(distance.abs() * 10_000 <= allowed, Reason::PriceCollar)
 }
 
@@ -152,7 +173,7 @@ fn venue_rules(case: &Case<'_>) -> Result<(), Reason> {
 }
 
 fn order_value(case: &Case<'_>) -> Result<(), Reason> {
-    require(case.value <= case.state.limits.order_value_max, Reason::OrderValue)
+    require(case.value <= case.state.lately.own(case.intent.instrument)?.value_max, Reason::OrderValue)
 }
 
 fn order_qty(case: &Case<'_>) -> Result<(), Reason> {

@@ -19,7 +19,9 @@ mod throttle;
 
 use crate::event::{Action, Decision, Fact, Intent, Order, OrderSpec, Stamps, Verdict};
 use crate::shared::HaltView;
-use crate::types::{Cash, ClientOrderId, InstrumentId, InstrumentTable, OrderState, Position, Qty, Reason};
+use crate::types::{
+    Cash, ClientOrderId, InstrumentId, InstrumentTable, OrderState, Position, Qty, Reason, StrategyId,
+};
 
 use checks::{Case, order_of};
 use state::State;
@@ -170,6 +172,14 @@ impl Risk {
     pub fn frozen(&self, instrument: InstrumentId) -> Option<Reason> {
         let slot = self.state.slots.get(instrument.index())?;
         slot.frozen.or((slot.unknown > 0).then_some(Reason::InstrumentFrozen))
+    }
+    /// Orders that were executed, at least in part (R-LIM-11).
+    pub const fn executed(&self) -> u64 {
+        self.state.lately.executed()
+    }
+    /// Why a strategy may not enter, if a named person has to enable it first.
+    pub fn disabled(&self, strategy: StrategyId) -> Option<Reason> {
+        self.state.lately.repeat.disabled(strategy)
     }
     /// Orders that may be open.
     pub const fn open_orders(&self) -> usize {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::agent::line_ring::{Reader, Writer};
 use crate::agent::ring::Producer;
 use crate::agent::{Agent, Clock};
-use crate::event::{Body, Fact, Intent, Item, Record, Sample, Slot, Stamps};
+use crate::event::{Action, Body, Fact, Intent, Item, Record, Sample, Slot, Stamps};
 use crate::limits::LINE_BATCH_MAX;
 use crate::shared::latency::Metric;
 use crate::shared::{Counter, Counters};
@@ -102,6 +102,9 @@ impl<K: KillSource> Judge<K> {
     #[inline]
     fn on_fact(&mut self, fact: &Fact) {
         self.risk.on_fact(fact);
+        if matches!(fact.body, Body::Order(_) | Body::Reply(_)) {
+            self.ports.counters.set(Counter::OrdersExecuted, self.risk.executed());
+        }
         let market = matches!(
             fact.body,
             Body::Quote(_) | Body::Trade(_) | Body::Depth(_) | Body::BookStatus(_) | Body::Bar(_)
@@ -112,6 +115,9 @@ impl<K: KillSource> Judge<K> {
     }
 
     fn on_intent(&mut self, intent: &Intent, stamps: Stamps, now: Now) {
+        if matches!(intent.action, Action::Place(_)) {
+            self.ports.counters.add(Counter::OrdersGenerated, 1);
+        }
         let halt = self.ports.kill.view(intent.client, now);
         let journal = &mut self.ports.journal;
         let mut recorded = true;
@@ -127,11 +133,22 @@ impl<K: KillSource> Judge<K> {
             Ok(order) => {
                 let risk_ticks = self.measure(stamps);
                 self.ports.counters.add(Counter::RiskApproved, 1);
+                if matches!(intent.action, Action::Place(_)) {
+                    self.ports.counters.add(Counter::OrdersApproved, 1);
+                    self.ports.counters.add(Counter::EntriesApproved, u64::from(!intent.reduce_only));
+                }
                 self.hand_on(Output::Approved { order, stamps, risk_ticks });
             }
             Err(reason) => {
                 self.ports.counters.add(Counter::RiskRefused, 1);
                 self.ports.counters.refuse(reason);
+                if reason == Reason::FanOut {
+                    // Orders multiply: whatever makes them must not have another try (C16).
+                    (self.ports.trip)(reason);
+                }
+                if reason.is_turnover() {
+                    self.ports.counters.add(Counter::TurnoverBlocked, 1);
+                }
                 self.hand_on(Output::Refused { order: order_of(intent), reason });
             }
         }

@@ -19,16 +19,16 @@ use crate::types::{
 };
 
 use super::config::{RiskConfig, RiskConfigError};
+use super::limits::Lately;
+use super::limits::checks::is_decision;
 use super::throttle::{Bucket, Likeness, Recent};
 
 /// The limits in the units that checks compare.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Limits {
-    pub(super) order_value_max: Cash,
     pub(super) exposure_max: Cash,
     pub(super) open_positions_max: usize,
     pub(super) open_orders_max: usize,
-    pub(super) collar_bp: i64,
     pub(super) reference_age_max_ns: i64,
     pub(super) book_age_max_ns: i64,
     pub(super) market_age_max_ns: i64,
@@ -52,6 +52,8 @@ pub(super) struct Reserve {
     live: bool,
     /// Whether its outcome is unknown.
     unknown: bool,
+    /// Whether it is an entry that waits for its first fill.
+    pending: bool,
 }
 
 /// One instrument.
@@ -127,6 +129,8 @@ pub(super) struct State {
     pub(super) bucket: Bucket,
     pub(super) recent: Recent,
     pub(super) stopping: bool,
+    /// The limits that look beyond the single order.
+    pub(super) lately: Lately,
 }
 
 const MS: i64 = crate::types::time::NS_PER_MS;
@@ -175,6 +179,7 @@ impl State {
             bucket: Bucket::new(config.messages_per_s, config.messages_burst),
             recent: Recent::new(),
             stopping: false,
+            lately: Lately::new(config, table)?,
         })
     }
 
@@ -190,6 +195,7 @@ impl State {
 
     pub(super) fn on_fact(&mut self, fact: &Fact) {
         self.now_ns = fact.recv_ns;
+        self.lately.on_time(fact.recv_ns);
         match &fact.body {
             Body::Quote(quote) => self.on_quote(quote),
             Body::Trade(trade) => self.touch(trade.instrument),
@@ -207,6 +213,7 @@ impl State {
                 if let Some(slot) = self.slots.get_mut(status.instrument.index()) {
                     slot.book_valid = status.valid;
                 }
+                self.lately.on_book_status(status.instrument, status.valid, self.now_ns);
             }
             Body::Link(link) if !link.up => self.on_link_down(link.link),
             Body::Order(update) => self.on_update(update),
@@ -254,6 +261,7 @@ impl State {
         if !slot.position.qty.is_zero() {
             self.mark(quote.instrument);
         }
+        self.lately.on_quote(quote, now_ns);
     }
 
     fn on_link_down(&mut self, link: LinkId) {
@@ -263,6 +271,7 @@ impl State {
                 for slot in &mut self.slots {
                     (slot.book_valid, slot.quote_ns, slot.market_ns, slot.book_ns) = (false, 0, 0, 0);
                 }
+                self.lately.on_market_cut(self.now_ns);
             }
             LinkId::Account => {
                 for balance in &mut self.balances {
@@ -289,13 +298,15 @@ impl State {
                 }
             }
             CommandKind::Stop => self.stopping = true,
+            CommandKind::EnableStrategy | CommandKind::DisableStrategy => {
+                let enable = command.kind == CommandKind::EnableStrategy;
+                self.lately.repeat.on_switch(command.strategy, enable);
+            }
             CommandKind::Tripped
             | CommandKind::Arm
             | CommandKind::Flatten
             | CommandKind::CancelAll
-            | CommandKind::Reconcile
-            | CommandKind::EnableStrategy
-            | CommandKind::DisableStrategy => {}
+            | CommandKind::Reconcile => {}
         }
     }
 
@@ -317,6 +328,10 @@ impl State {
     fn on_change(&mut self, change: &Change, venue_ns: i64) {
         if let Some(fill) = &change.fill {
             self.book(change.instrument, fill, venue_ns);
+            let slot = self.slots.get(change.instrument.index());
+            if let Some((slot, order)) = slot.zip(self.ledger.get(change.client)) {
+                self.lately.on_fill(change, order, (&slot.position, &slot.instrument), self.now_ns);
+            }
         }
         if change.overfill {
             self.freeze(change.instrument, Reason::Overfill);
@@ -356,8 +371,10 @@ impl State {
         let Some(slot) = self.slots.get_mut(instrument.index()) else { return };
         let price = slot.middle().or_else(|| slot.position.average_price()).unwrap_or_default();
         let held = value(price, slot.position.qty);
-        self.exposure += i128::from(held.units()) - i128::from(slot.held.units());
+        let delta = i128::from(held.units()) - i128::from(slot.held.units());
+        self.exposure += delta;
         slot.held = held;
+        self.lately.on_exposure(instrument, delta);
     }
 
     /// Brings what an order holds in step with where it stands.
@@ -376,7 +393,10 @@ impl State {
         );
         slot.orders = slot.orders + u32::from(after.live) - u32::from(before.live);
         slot.unknown = slot.unknown + u32::from(after.unknown) - u32::from(before.unknown);
-        self.exposure += i128::from(after.exposure.units()) - i128::from(before.exposure.units());
+        let delta = i128::from(after.exposure.units()) - i128::from(before.exposure.units());
+        self.exposure += delta;
+        self.lately.on_exposure(order.instrument, delta);
+        self.lately.repeat.on_pending(order.strategy, before.pending, after.pending);
         if let Some(balance) = self.balances.get_mut(asset.index()) {
             balance.committed += i128::from(after.committed) - i128::from(before.committed);
         }
@@ -404,6 +424,7 @@ impl State {
 
     /// Books an approval: from here on the order counts.
     pub(super) fn approve(&mut self, intent: &Intent, spec: &OrderSpec) {
+        let decision = is_decision(self, intent);
         let price = self.slots.get(intent.instrument.index()).map_or(spec.price, |s| s.value_price(spec));
         let reserve = Reserve { price, ..Reserve::default() };
         let mut order = tracked(intent.client, intent.instrument, intent.strategy, spec, reserve);
@@ -415,6 +436,9 @@ impl State {
         let likeness =
             Likeness { instrument: intent.instrument, side: spec.side, price: spec.price, qty: spec.qty };
         self.recent.enter(likeness, self.now_ns);
+        if !intent.reduce_only {
+            self.lately.on_entry(intent, value(price, spec.qty), decision, self.now_ns);
+        }
     }
 
     /// What an earlier session left.
@@ -423,6 +447,7 @@ impl State {
             Carry::Net(CarriedPosition { instrument, position, .. }) => {
                 if let Some(slot) = self.slots.get_mut(instrument.index()) {
                     slot.position = (*position).into();
+                    self.lately.on_carried(*instrument, &slot.position);
                     self.mark(*instrument);
                 }
             }
@@ -485,16 +510,15 @@ fn reserve_of(order: &Tracked<Reserve>) -> Reserve {
         },
         live: true,
         unknown: order.state == OrderState::Unknown,
+        pending: !order.reduce_only && order.filled.is_zero(),
     }
 }
 
 fn limits(config: &RiskConfig) -> Limits {
     Limits {
-        order_value_max: config.order_value_max,
         exposure_max: config.exposure_max,
         open_positions_max: config.open_positions_max as usize,
         open_orders_max: config.open_orders_max as usize,
-        collar_bp: i64::from(config.collar_bp),
         reference_age_max_ns: i64::from(config.reference_age_max_ms) * MS,
         book_age_max_ns: i64::from(config.book_age_max_ms) * MS,
         market_age_max_ns: i64::from(config.market_age_max_ms) * MS,

@@ -50,6 +50,16 @@ counters! {
     RiskApproved => "risk_approved_total", "orders and cancels approved";
     /// Risk: orders refused.
     RiskRefused => "risk_refused_total", "orders refused";
+    /// Risk: new orders that were asked for (R-LIM-11).
+    OrdersGenerated => "orders_generated_total", "new orders asked for by strategies and operators";
+    /// Risk: new orders approved.
+    OrdersApproved => "orders_approved_total", "new orders approved";
+    /// Risk: orders executed; against [`Counter::OrdersGenerated`] it is the execution rate.
+    OrdersExecuted => "orders_executed_total", "orders executed, at least in part";
+    /// Risk: new entries approved.
+    EntriesApproved => "entries_approved_total", "new entries approved";
+    /// Risk: entries that the turnover governor held back; against those and [`Counter::EntriesApproved`] it is the block rate.
+    TurnoverBlocked => "turnover_blocked_total", "entries that the turnover governor held back";
     /// Gateway: requests written.
     GatewaySent => "gateway_sent_total", "requests written to the order session";
     /// Gateway: approved orders that were not sent.

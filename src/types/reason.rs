@@ -24,6 +24,20 @@ macro_rules! reasons {
     };
 }
 
+impl Reason {
+    /// Whether the turnover governor held an entry back (R-LIM-7).
+    pub const fn is_turnover(self) -> bool {
+        matches!(
+            self,
+            Self::TurnoverInterval
+                | Self::TurnoverDaily
+                | Self::TurnoverValue
+                | Self::TurnoverConfidence
+                | Self::Cooldown
+        )
+    }
+}
+
 reasons! {
     /// No reason: all is well.
     #[default]

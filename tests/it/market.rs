@@ -7,6 +7,7 @@ use interlock::event::{
     OrderSpec, OrderUpdate, Quote, Reply, ReplyKind, Trade,
 };
 use interlock::limits::LEVELS_PER_FACT;
+use interlock::risk::{Apply, RiskConfig};
 use interlock::shared::{HaltLevel, HaltView};
 use interlock::types::instrument::{LotRule, NotionalRule, PriceRule};
 use interlock::types::{
@@ -249,4 +250,18 @@ pub(crate) fn intent(counter: u64, instrument: InstrumentId, action: Action) -> 
         action,
         claim: Claim::NONE,
     }
+}
+
+/// Limits under which a single order of a new session is let in: what looks at the past has no past to look at.
+pub(crate) fn limits() -> RiskConfig {
+    let mut limits = RiskConfig::default();
+    (limits.turnover.apply, limits.repeat.apply) = (Apply::Never, Apply::Never);
+    limits.no_trade.spread_quotes_min = 1;
+    limits.no_trade.volatility_max_bp = 5_000;
+    limits.collar_period_bp = 5_000;
+    (limits.fan_out.orders_per_fact_max, limits.fan_out.orders_per_window_max) = (16, 10_000);
+    limits.fan_out.value_per_fact_max = cash("1000000000");
+    limits.fan_out.value_per_window_max = cash("1000000000");
+    limits.correlation.exposure_max = cash("1000000000");
+    limits
 }

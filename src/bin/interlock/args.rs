@@ -89,6 +89,11 @@ pub(crate) enum Verb {
     /// The configuration.
     #[command(subcommand, after_help = "Example:\n  interlock config show -c config/demo.toml")]
     Config(ConfigVerb),
+    /// The limits: those in force, what they did, and the switch of a strategy that they disabled.
+    #[command(after_help = "Examples:\n  interlock limits -c config/paper.toml -c config/bounded_live.toml\n  \
+        interlock limits rate\n  \
+        interlock limits enable ma_crossover --cause \"60 entries an hour are meant\" --by me")]
+    Limits(LimitsArgs),
     /// The strategies, their parameters and ranges.
     Strategies,
     /// Shell completions, to stdout.
@@ -196,6 +201,44 @@ pub(crate) enum KillVerb {
     #[command(after_help = "Example:\n  interlock kill recover --cause \"drill finished\" --by me")]
     Recover {
         /// What was wrong and is not any more.
+        #[arg(long, value_name = "TEXT")]
+        cause: String,
+        /// Who says so.
+        #[arg(long, value_name = "NAME")]
+        by: String,
+    },
+}
+
+/// `interlock limits`.
+#[derive(Debug, Args)]
+pub(crate) struct LimitsArgs {
+    #[command(subcommand)]
+    pub(crate) verb: Option<LimitsVerb>,
+}
+
+/// `interlock limits`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum LimitsVerb {
+    /// The limits that a session of this configuration runs under (without a verb, too).
+    Show,
+    /// What became of the orders that were asked for: execution rate, block rate, refusals by reason.
+    Rate,
+    /// Let a strategy enter again that a limit or a person disabled. Durable before it takes effect.
+    Enable {
+        /// Its name in the configuration.
+        strategy: String,
+        /// What was found when it was looked at.
+        #[arg(long, value_name = "TEXT")]
+        cause: String,
+        /// Who says so.
+        #[arg(long, value_name = "NAME")]
+        by: String,
+    },
+    /// Let a strategy enter no more. Exits and cancels go on.
+    Disable {
+        /// Its name in the configuration.
+        strategy: String,
+        /// Why.
         #[arg(long, value_name = "TEXT")]
         cause: String,
         /// Who says so.

@@ -7,6 +7,7 @@ mod evidence;
 mod incident;
 mod journal;
 mod kill;
+mod limits;
 mod screen;
 mod venue;
 
@@ -96,6 +97,7 @@ fn run(cli: Cli) -> Outcome {
         Verb::Evidence(verb) => evidence::run(&common, verb),
         Verb::Journal(verb) => journal::run(&common, verb),
         Verb::Config(verb) => config::run(&common, &verb),
+        Verb::Limits(verb) => limits::run(&common, verb.verb),
         Verb::Strategies => config::strategies(&common),
         Verb::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "interlock", &mut std::io::stdout());

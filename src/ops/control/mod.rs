@@ -13,6 +13,7 @@
 //! connection ends at once.
 
 mod arming;
+mod deeds;
 mod guard;
 mod serve;
 
@@ -21,6 +22,7 @@ use std::sync::Arc;
 use serde_json::json;
 
 use self::arming::Arming;
+use self::deeds::Deed;
 use self::guard::Guard;
 use self::serve::PendingTrip;
 use super::events::{Event, Events, Level, rfc3339};
@@ -30,6 +32,7 @@ use super::latency::Histograms;
 use super::marker::{self, Marker};
 use super::paths::Paths;
 use super::protocol::RecoverArgs;
+use super::rates::refusals;
 use super::socket::{Incoming, Server};
 use super::status::{JournalStatus, KillStatus, Status, ThreadStatus};
 use super::watch::Watcher;
@@ -176,6 +179,7 @@ pub struct Control {
     seen: HaltView,
     trip_note: Option<TripNote>,
     trips: Vec<PendingTrip>,
+    deeds: Vec<Deed>,
     arming: Arming,
     /// A marker that could not be written yet.
     marker_owed: Option<Marker>,
@@ -199,6 +203,7 @@ impl Control {
             guard: Guard::default(),
             trip_note: None,
             trips: Vec::new(),
+            deeds: Vec::new(),
             marker_owed: None,
             incoming: Vec::new(),
             ticket: 0,
@@ -286,6 +291,7 @@ impl Control {
                 .collect(),
             latency: self.parts.latency.all(),
             counters: Counter::ALL.iter().map(|&c| (c.name().to_owned(), counters.get(c))).collect(),
+            refusals: refusals(|reason| counters.refusals(reason)),
             view: self.parts.watcher.latest().as_ref().clone(),
         }
     }
@@ -487,6 +493,7 @@ impl Agent for Control {
         work += self.stand_guard(now);
         work += self.notice(now);
         work += self.answer_trips(now);
+        work += self.do_deeds(now);
         work += self.arm_if_due(now);
         work += self.leave_if_asked(now);
         work += self.each_second(now);

@@ -9,7 +9,7 @@ use crate::event::command::ALL_INSTRUMENTS;
 use crate::journal::entry::ControlKind as ActKind;
 use crate::ops::events::Level;
 use crate::ops::protocol::{
-    self, Answer, NoArgs, RecoverArgs, Refusal, Request, SymbolArgs, TripArgs, Verb, code,
+    self, Answer, NoArgs, RecoverArgs, Refusal, Request, StrategyArgs, SymbolArgs, TripArgs, Verb, code,
 };
 use crate::ops::socket::{ClientId, Incoming, IncomingKind, Peer};
 use crate::shared::HaltLevel;
@@ -106,6 +106,11 @@ impl Control {
                 let line = Answer::ok(request.id, epoch, accepted).at_stage("accepted").line();
                 self.parts.server.answer(piece.client, &line, false, now);
                 Ok(None)
+            }
+            Verb::StrategyEnable | Verb::StrategyDisable => {
+                let args: StrategyArgs = protocol::args(&request.args)?;
+                self.command_event(piece.peer, verb, &request.args, now);
+                self.switch_strategy(verb, request.id, args, piece, now)
             }
             Verb::CancelAll | Verb::Flatten | Verb::Freeze | Verb::Unfreeze => {
                 let args: SymbolArgs = protocol::args(&request.args)?;

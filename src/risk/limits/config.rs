@@ -397,9 +397,9 @@ pub(in crate::risk) fn check(
 }
 
 /// Executions of one strategy that can be remembered.
-pub(in crate::risk) const EXECUTIONS_MAX: u32 = 10_000;
+pub(in crate::risk) const EXECUTIONS_MAX: u32 = 1_000;
 /// Entries of one window that can be remembered.
-pub(in crate::risk) const WINDOW_ORDERS_MAX: u32 = 10_000;
+pub(in crate::risk) const WINDOW_ORDERS_MAX: u32 = 200_000;
 /// Faults of one instrument's data that can be remembered.
 pub(in crate::risk) const QUALITY_FAULTS_MAX: u32 = 1_000;
 /// News windows in a configuration: searched by halves in each check.

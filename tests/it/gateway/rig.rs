@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use interlock::agent::line_ring::{self, Writer};
 use interlock::agent::ring::{Consumer, ring};
+use crate::market::limits;
 use interlock::agent::{Agent, Clock};
 use interlock::event::fact::LinkId;
 use interlock::event::{
@@ -268,7 +269,7 @@ pub(super) fn risk() -> Risk {
         order_value_max: Cash::from_units(1_000_000 * Cash::ONE.units()),
         exposure_max: Cash::from_units(100_000_000 * Cash::ONE.units()),
         open_orders_max: 256,
-        ..RiskConfig::default()
+        ..limits()
     };
     Risk::new(&config, &table, &[BTC]).unwrap()
 }

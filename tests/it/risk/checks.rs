@@ -8,7 +8,8 @@ use interlock::risk::{CHECKS, Risk, RiskConfig};
 use interlock::shared::{HaltLevel, HaltView};
 use interlock::types::{AssetId, ClientOrderId, InstrumentTable, OrderState, Qty, Reason, Side, StrategyId};
 
-use crate::market::{ARMED, BTC, ETH, Facts, MS, Placed, S, cash, intent, price, qty, spec, table};
+use super::lately;
+use crate::market::{ARMED, BTC, ETH, Facts, MS, Placed, S, cash, intent, limits, price, qty, spec, table};
 
 /// A risk that would let an order in, the order, and what can be moved to change that.
 pub(super) struct World {
@@ -17,7 +18,7 @@ pub(super) struct World {
     pub(super) risk: Risk,
     pub(super) facts: Facts,
     pub(super) intent: Intent,
-    halt: HaltView,
+    pub(super) halt: HaltView,
     counter: u64,
 }
 
@@ -29,7 +30,7 @@ impl World {
             book_age_max_ms: 3_000,
             market_age_max_ms: 4_000,
             reference_age_max_ms: 2_000,
-            ..RiskConfig::default()
+            ..limits()
         };
         Self::with(config, table())
     }
@@ -61,7 +62,7 @@ impl World {
         }
     }
 
-    fn rebuild(&mut self, change: impl FnOnce(&mut RiskConfig)) {
+    pub(super) fn rebuild(&mut self, change: impl FnOnce(&mut RiskConfig)) {
         let mut config = self.config.clone();
         change(&mut config);
         *self = Self::with(config, self.table.clone());
@@ -88,6 +89,12 @@ impl World {
         self.risk.decide(intent, ARMED, &mut |_| true).map(|_| ())
     }
 
+    /// A number that no order of this world has.
+    pub(super) const fn next(&mut self) -> u64 {
+        self.counter += 1;
+        100 + self.counter
+    }
+
     /// Another order of ours, approved and acknowledged.
     pub(super) fn place(&mut self, instrument: interlock::types::InstrumentId, spec: OrderSpec) -> Placed {
         self.counter += 1;
@@ -101,7 +108,7 @@ impl World {
     }
 
     /// A position by an order that is filled in full.
-    fn hold(&mut self, instrument: interlock::types::InstrumentId, spec: OrderSpec) {
+    pub(super) fn hold(&mut self, instrument: interlock::types::InstrumentId, spec: OrderSpec) {
         let placed = self.place(instrument, spec);
         let trade = self.counter;
         self.fact(|f| f.fill(&placed, spec.price, trade, spec.qty, spec.qty));
@@ -112,18 +119,23 @@ impl World {
     }
 }
 
-struct Case {
-    check: &'static str,
+pub(super) struct Case {
+    pub(super) check: &'static str,
     reason: Reason,
     passes: fn(&mut World),
     refused: fn(&mut World),
 }
 
-const fn case(check: &'static str, reason: Reason, passes: fn(&mut World), refused: fn(&mut World)) -> Case {
+pub(super) const fn case(
+    check: &'static str,
+    reason: Reason,
+    passes: fn(&mut World),
+    refused: fn(&mut World),
+) -> Case {
     Case { check, reason, passes, refused }
 }
 
-const NOTHING: fn(&mut World) = |_| {};
+pub(super) const NOTHING: fn(&mut World) = |_| {};
 
 fn exit(world: &mut World, side: Side, at: &str, amount: &str) {
     world.intent.reduce_only = true;
@@ -539,7 +551,7 @@ fn run(name: &str, world: &World) -> Result<(), Reason> {
 
 #[test]
 fn r_lim_6_each_check_holds_at_its_boundary() {
-    for (at, case) in CASES.iter().enumerate() {
+    for (at, case) in CASES.iter().chain(lately::CASES).enumerate() {
         let mut world = World::new();
         (case.passes)(&mut world);
         assert_eq!(run(case.check, &world), Ok(()), "case {at}: {} must pass", case.check);
@@ -563,7 +575,7 @@ fn r_lim_6_each_check_holds_at_its_boundary() {
 
 #[test]
 fn every_check_of_the_table_has_a_case() {
-    let cases: BTreeSet<_> = CASES.iter().map(|case| case.check).collect();
+    let cases: BTreeSet<_> = CASES.iter().chain(lately::CASES).map(|case| case.check).collect();
     let checks: BTreeSet<_> = CHECKS.iter().map(|check| check.name).collect();
     assert_eq!(cases, checks);
     assert_eq!(CHECKS.len(), checks.len(), "names are unique");

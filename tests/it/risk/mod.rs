@@ -1,6 +1,7 @@
 //! Risk: each check at its boundary, the whole against a plain model, the stage on its rings, and the ledger under it.
 
 mod checks;
+mod lately;
 mod ledger;
 mod model;
 mod rules;

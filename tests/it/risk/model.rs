@@ -12,7 +12,7 @@ use interlock::types::{
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 
-use crate::market::{ARMED, BTC, ETH, Facts, MS, Placed, cash, qty, table};
+use crate::market::{ARMED, BTC, ETH, Facts, MS, Placed, cash, limits, qty, table};
 use crate::support::seed;
 
 #[derive(Clone, Debug)]
@@ -134,7 +134,7 @@ impl Run {
             messages_per_s: 50,
             messages_burst: 20,
             duplicate_window_ms: 2,
-            ..RiskConfig::default()
+            ..limits()
         };
         let table = table();
         let mut risk = Risk::new(&config, &table, &[BTC, ETH]).unwrap();

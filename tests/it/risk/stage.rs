@@ -11,7 +11,7 @@ use interlock::risk::{KillSource, Output, Ports, RecordedSource, Risk, RiskConfi
 use interlock::shared::{Counter, Counters, HaltView};
 use interlock::types::{ClientOrderId, Now, Qty, Reason, Side};
 
-use crate::market::{ARMED, BTC, Facts, intent, qty, spec, table};
+use crate::market::{ARMED, BTC, Facts, intent, limits, qty, spec, table};
 
 #[derive(Clone, Copy)]
 struct Always(HaltView);
@@ -42,7 +42,7 @@ fn line<K: KillSource>(kill: K, output: usize, journal: usize, forward_market: b
     let counters = Arc::new(Counters::default());
     let trips = Arc::new(AtomicU64::new(0));
     let seen = Arc::clone(&trips);
-    let config = RiskConfig { messages_per_s: 100, messages_burst: 100, ..RiskConfig::default() };
+    let config = RiskConfig { messages_per_s: 100, messages_burst: 100, ..limits() };
     let ports = Ports {
         input: input_out,
         output: output_in,

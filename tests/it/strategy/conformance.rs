@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use interlock::event::fact::LinkId;
 use interlock::event::{Action, Bar, Body, CommandKind, Fact, Intent, ReplyKind, Trade};
 use interlock::limits::INTENTS_PER_FACT_MAX;
-use interlock::risk::{Risk, RiskConfig};
+use interlock::risk::Risk;
 use interlock::signal::{Running, Signal};
 use interlock::strategy::{STRATEGIES, build};
 use interlock::types::{
@@ -16,7 +16,7 @@ use interlock::types::{
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 
-use crate::market::{ARMED, BTC, ETH, Facts, MS, Placed, START_NS, qty, spec, table};
+use crate::market::{ARMED, BTC, ETH, Facts, MS, Placed, START_NS, limits, qty, spec, table};
 use crate::signal::scripted::{Echo, caused};
 use crate::support::seed;
 
@@ -145,7 +145,7 @@ fn r_evd_2_the_same_facts_give_the_same_intents_byte_for_byte() {
 fn traded(seed: u64, seconds: i64) -> (Vec<String>, Signal, Risk, Vec<Intent>) {
     let mut rng = SmallRng::seed_from_u64(seed);
     let table = table();
-    let config = RiskConfig::default();
+    let config = limits();
     let mut risk = Risk::new(&config, &table, &[BTC, ETH]).unwrap();
     let mut signal = Signal::new(1, &table, every_strategy()).unwrap();
     let (mut facts, mut echo) = (Facts::new(), Echo::default());
