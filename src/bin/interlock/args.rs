@@ -90,9 +90,11 @@ pub(crate) enum Verb {
     #[command(subcommand, after_help = "Example:\n  interlock config show -c config/demo.toml")]
     Config(ConfigVerb),
     /// The limits: those in force, what they did, and the switch of a strategy that they disabled.
-    #[command(after_help = "Examples:\n  interlock limits -c config/paper.toml -c config/bounded_live.toml\n  \
+    #[command(
+        after_help = "Examples:\n  interlock limits -c config/paper.toml -c config/bounded_live.toml\n  \
         interlock limits rate\n  \
-        interlock limits enable ma_crossover --cause \"60 entries an hour are meant\" --by me")]
+        interlock limits enable ma_crossover --cause \"60 entries an hour are meant\" --by me"
+    )]
     Limits(LimitsArgs),
     /// The strategies, their parameters and ranges.
     Strategies,

@@ -59,6 +59,9 @@ pub(crate) fn run(common: &Common, args: &RunArgs) -> Outcome {
     // Not a part of the configuration's hash: what is rehearsed is what will be run.
     let dry_run = plan.dry_run || args.dry_run;
     let environment = Environment::read();
+    if let Some(line) = plan.override_turnover(&environment.turnover).map_err(Failure::usage)? {
+        say(&line);
+    }
     let granted = Granted::read().context("reading the granted cores")?;
     let stop = stop_signal().context("listening for signals")?;
     let held = Ground::lock(&common.data_dir).map_err(started_nothing)?;

@@ -55,16 +55,17 @@ impl Control {
             return Err(Refusal::new(code::BUSY, "too many acts wait for the journal; try again"));
         }
         let act = self.act(ActKind::Reset, &args.by, &cause, Some(uid));
-        let receipt = self.parts.recorder.submit(act).map_err(|error| {
-            Refusal::new(code::REFUSED, format!("the journal did not take it: {error}"))
-        })?;
+        let receipt =
+            self.parts.recorder.submit(act).map_err(|error| {
+                Refusal::new(code::REFUSED, format!("the journal did not take it: {error}"))
+            })?;
         let deadline_ns = now.mono_ns + DEADLINE_NS;
         self.deeds.push(Deed { client: piece.client, id, strategy, args, uid, deadline_ns, receipt });
         Ok(None)
     }
 
     /// The id of a strategy of this session.
-    fn strategy_of(&self, name: &str) -> Result<StrategyId, Refusal> {
+    fn strategy_of(&mut self, name: &str) -> Result<StrategyId, Refusal> {
         let snapshot = self.parts.watcher.latest();
         // The last line is the operator's.
         let lines = &snapshot.strategies[..snapshot.strategies.len().saturating_sub(1)];

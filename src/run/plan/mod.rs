@@ -16,6 +16,8 @@ use secrecy::SecretString;
 
 use crate::ops::gates::Variables;
 
+pub use limits::TurnoverOverrides;
+
 pub use files::{ConfigError, from_texts, load};
 pub use orders::{ExitsSection, ForeignOrders, ReconcileSection};
 pub use sections::{
@@ -59,6 +61,8 @@ pub struct Environment {
     pub kill_switch: bool,
     /// `INTERLOCK_API_KEY_FILE`: where the API key is, instead of the configuration's path.
     pub api_key_file: Option<PathBuf>,
+    /// The turnover governor's overrides in paper.
+    pub turnover: TurnoverOverrides,
     /// Whether `LIVE_TRADING` is there at all, whatever it says: shadow does not start beside it (R-MODE-2).
     pub live_trading_set: bool,
     /// `LIVE_TRADING`, `LIVE_CONFIRM_TOKEN`, `LIVE_SYMBOL_ALLOWLIST` and `LIVE_KILL_SWITCH`, for the gates.
@@ -81,6 +85,10 @@ impl Environment {
                 kill_switch,
             },
             api_key_file: get("INTERLOCK_API_KEY_FILE").map(PathBuf::from),
+            turnover: TurnoverOverrides {
+                min_ratio: get("PAPER_LIVE_TURNOVER_MIN_RATIO"),
+                max_daily: get("PAPER_LIVE_TURNOVER_MAX_DAILY"),
+            },
             live_trading_set: std::env::var_os("LIVE_TRADING").is_some(),
         }
     }

@@ -2,6 +2,7 @@
 
 mod checks;
 mod lately;
+mod lately_model;
 mod ledger;
 mod model;
 mod rules;
