@@ -10,6 +10,7 @@ mod binance_recording;
 mod binance_rest;
 mod binance_support;
 mod control;
+mod control_deeds;
 mod control_rig;
 mod control_socket;
 mod emergency;

@@ -241,7 +241,7 @@ pub(crate) fn spec(side: Side, at: &str, amount: &str) -> OrderSpec {
 pub(crate) fn intent(counter: u64, instrument: InstrumentId, action: Action) -> Intent {
     Intent {
         client: ClientOrderId::new(1, counter),
-        cause_seq: 1,
+        cause_seq: counter,
         cause_ns: START_NS,
         strategy: StrategyId(0),
         owner: StrategyId(0),

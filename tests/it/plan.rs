@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use interlock::run::plan::{ConfigError, Plan, load};
+use interlock::risk::Apply;
+use interlock::run::plan::{ConfigError, Mode, Plan, TurnoverOverrides, load};
 
 fn file(text: &str) -> (tempfile::TempDir, PathBuf) {
     let dir = tempfile::tempdir().expect("a temporary folder");
@@ -84,4 +85,67 @@ fn the_commented_files_in_config_are_sound_and_the_demos_is_the_default() {
     assert_eq!(load(&[dir.join("demo.toml")]).expect("config/demo.toml"), Plan::default());
     let paper = load(&[dir.join("paper.toml")]).expect("config/paper.toml");
     assert_eq!(paper.mode.name(), "paper");
+}
+
+#[test]
+fn r_lim_1_r_lim_2_the_bounded_files_hold_the_figures_of_their_phases() {
+    let dir = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("config");
+    let limits = |files: &[&str]| {
+        let paths: Vec<_> = files.iter().map(|file| dir.join(file)).collect();
+        let plan = load(&paths).unwrap_or_else(|e| panic!("{files:?}: {e}"));
+        assert!(plan.bounded_live.binds(), "{files:?}");
+        let limits = plan.limits();
+        let money = [limits.order_value_max, limits.exposure_max, limits.daily_loss_max];
+        (money.map(|m| m.to_string()), limits.open_positions_max, limits.daily_loss_max_bp)
+    };
+    let text = |money: [&str; 3]| money.map(str::to_owned);
+    assert_eq!(limits(&["bounded_live.toml"]), (text(["50", "500", "100"]), 2, 500));
+    // [risk] is the tighter one unless it is raised, too.
+    assert_eq!(
+        limits(&["bounded_live.toml", "bounded_live_phase2.toml"]),
+        (text(["100", "500", "100"]), 3, 500)
+    );
+    assert_eq!(limits(&["testnet.toml", "bounded_live_testnet.toml"]), (text(["100", "500", "100"]), 3, 500));
+    let (_raised, raised) = file("[bounded_live.limits]\nmax_order_notional = 50.01\n");
+    let error = load(&[dir.join("bounded_live.toml"), raised]).expect_err("over phase 1").to_string();
+    assert!(error.contains("max_order_notional") && error.contains("50.01"), "{error}");
+    let (_odd, odd) = file("[bounded_live.limits]\nmax_order_notional = \"fifty\"\n");
+    assert!(load(&[odd]).expect_err("no amount").to_string().contains("write it like 50.0"));
+}
+
+#[test]
+fn r_lim_7_the_environment_overrides_the_governor_in_paper_and_nowhere_else() {
+    let given = TurnoverOverrides { min_ratio: Some("2.5".to_owned()), max_daily: Some("8".to_owned()) };
+    let mut paper = Plan { mode: Mode::Paper, ..Plan::default() };
+    let line = paper.override_turnover(&given).expect("sound").expect("told");
+    assert_eq!(line, "Paper-live turnover overrides active: min_ratio=2.5 max_daily=8");
+    for (symbol, base) in [("BTCUSDT", "BTC"), ("ETHUSDT", "ETH")] {
+        let figures = paper.limits().turnover.figures(symbol, base);
+        assert_eq!((figures.gain_min_percent, figures.decisions_per_day_max), (250, 8), "{symbol}");
+    }
+    let mut live = Plan { mode: Mode::Live, ..Plan::default() };
+    let line = live.override_turnover(&given).expect("sound").expect("told");
+    assert!(line.contains("ignored in mode live"), "{line}");
+    assert_eq!(live, Plan { mode: Mode::Live, ..Plan::default() });
+    assert_eq!(live.override_turnover(&TurnoverOverrides::default()).expect("sound"), None);
+    for bad in ["", "0", "-1", "much", "101"] {
+        let given = TurnoverOverrides { min_ratio: Some(bad.to_owned()), max_daily: None };
+        let error = paper.override_turnover(&given).expect_err(bad).to_string();
+        assert!(error.contains("PAPER_LIVE_TURNOVER_MIN_RATIO"), "{error}");
+    }
+    let given = TurnoverOverrides { min_ratio: None, max_daily: Some("0".to_owned()) };
+    assert!(paper.override_turnover(&given).is_err(), "0 would be no bound");
+}
+
+#[test]
+fn auto_is_resolved_by_the_mode_and_a_bounded_demo_is_in_earnest() {
+    let applies = |plan: &Plan| (plan.limits().turnover.apply, plan.limits().repeat.apply);
+    let mut plan = Plan::default();
+    assert_eq!(applies(&plan), (Apply::Never, Apply::Never));
+    plan.bounded_live.enabled = true;
+    assert_eq!(applies(&plan), (Apply::Always, Apply::Always));
+    for mode in Mode::ALL.into_iter().filter(|mode| *mode != Mode::Demo) {
+        let plan = Plan { mode, ..Plan::default() };
+        assert_eq!(applies(&plan), (Apply::Always, Apply::Always), "{}", mode.name());
+    }
 }

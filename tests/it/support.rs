@@ -20,3 +20,9 @@ pub(crate) fn seed(fixed: u64) -> u64 {
     println!("seed {seed} (set INTERLOCK_SEED to change it)");
     seed
 }
+
+/// A figure of a test that may be set higher for the night.
+#[expect(clippy::disallowed_methods, reason = "tests may read the environment")]
+pub(crate) fn figure(name: &str, otherwise: u64) -> u64 {
+    std::env::var(name).ok().and_then(|s| s.parse().ok()).unwrap_or(otherwise)
+}

@@ -15,16 +15,16 @@ pub(crate) fn run(common: &Common, verb: Option<LimitsVerb>) -> Outcome {
         LimitsVerb::Show => show(common),
         LimitsVerb::Rate => Ok(with_console(common, client::rates)),
         LimitsVerb::Enable { strategy, cause, by } => {
-            Ok(switch(common, Verb::StrategyEnable, StrategyArgs { strategy, cause, by }))
+            Ok(switch(common, Verb::StrategyEnable, &StrategyArgs { strategy, cause, by }))
         }
         LimitsVerb::Disable { strategy, cause, by } => {
-            Ok(switch(common, Verb::StrategyDisable, StrategyArgs { strategy, cause, by }))
+            Ok(switch(common, Verb::StrategyDisable, &StrategyArgs { strategy, cause, by }))
         }
     }
 }
 
-fn switch(common: &Common, verb: Verb, args: StrategyArgs) -> u8 {
-    with_console(common, |paths, console| client::switch_strategy(paths, verb, &args, console))
+fn switch(common: &Common, verb: Verb, args: &StrategyArgs) -> u8 {
+    with_console(common, |paths, console| client::switch_strategy(paths, verb, args, console))
 }
 
 /// The limits that a session of this configuration runs under: the tighter of `[risk]` and `[bounded_live]`.

@@ -34,6 +34,9 @@ fn quote(world: &mut World, bid: &str, ask: &str) {
 
 /// An entry and its exit at other prices; `trade` numbers its fills.
 fn round_trip(world: &mut World, paid: &str, got: &str) {
+    // Past the duplicate window, on fresh data.
+    world.pass_time(500 * MS);
+    world.ready();
     world.hold(BTC, spec(Side::Buy, paid, "0.001"));
     let sell = spec(Side::Sell, got, "0.001");
     world.pass_time(MS);
@@ -101,7 +104,7 @@ pub(super) const CASES: &[Case] = &[
         Reason::RepeatThrottle, // the window's edge
         |w| {
             w.rebuild(|c| {
-                (c.repeat.apply, c.repeat.executions_max, c.repeat.window_s) = (Apply::Always, 2, 60)
+                (c.repeat.apply, c.repeat.executions_max, c.repeat.window_s) = (Apply::Always, 2, 60);
             });
             w.hold(BTC, spec(Side::Buy, "60000", "0.001"));
             w.place(BTC, spec(Side::Buy, "59990", "0.001"));
@@ -109,7 +112,7 @@ pub(super) const CASES: &[Case] = &[
         },
         |w| {
             w.rebuild(|c| {
-                (c.repeat.apply, c.repeat.executions_max, c.repeat.window_s) = (Apply::Always, 2, 60)
+                (c.repeat.apply, c.repeat.executions_max, c.repeat.window_s) = (Apply::Always, 2, 60);
             });
             w.hold(BTC, spec(Side::Buy, "60000", "0.001"));
             w.place(BTC, spec(Side::Buy, "59990", "0.001"));
@@ -470,7 +473,7 @@ pub(super) const CASES: &[Case] = &[
         },
     ),
     case("confidence", Reason::TurnoverConfidence, NOTHING, |w| {
-        governed(w, |f| f.confidence_min_percent = 1)
+        governed(w, |f| f.confidence_min_percent = 1);
     }),
 ];
 

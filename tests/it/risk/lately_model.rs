@@ -145,8 +145,7 @@ impl History {
         &self,
         intent: &Intent,
         spec: &OrderSpec,
-        value: i128,
-        now_ns: i64,
+        (value, now_ns): (i128, i64),
         c: &RiskConfig,
         tell: &str,
     ) {
@@ -375,6 +374,7 @@ impl Run {
         } else {
             let (bid, _) = self.history.quote[instrument.index()];
             self.quote(instrument, bid / TICK, 0);
+            self.quote(instrument, bid / TICK, 2);
         }
     }
 
@@ -494,7 +494,7 @@ impl Run {
         };
         if !intent.reduce_only {
             let value = worth(value_price, spec.qty.units());
-            self.history.assert_allowed(intent, spec, value, now_ns, &self.config, tell);
+            self.history.assert_allowed(intent, spec, (value, now_ns), &self.config, tell);
             let decision = self.history.is_decision(intent);
             let (cause, instrument) = (intent.cause_seq, intent.instrument);
             self.history.entries.push(Entry { at_ns: now_ns, cause, instrument, value, decision });
@@ -585,8 +585,7 @@ const WANTED: &[Reason] = &[
 #[test]
 fn r_lim_6_r_lim_7_r_lim_10_no_random_sequence_gets_past_a_limit_on_what_happened_lately() {
     let seed = seed(0x11f);
-    let steps: u64 =
-        std::env::var("INTERLOCK_LIMIT_STEPS").ok().and_then(|s| s.parse().ok()).unwrap_or(60_000);
+    let steps: u64 = crate::support::figure("INTERLOCK_LIMIT_STEPS", 60_000);
     let mut refused = BTreeSet::new();
     let (mut entries, mut executed) = (0, 0);
     for round in 0..steps.div_ceil(3_000) {

@@ -1,0 +1,84 @@
+//! The switch of a strategy: a named person with a cause, durable before it loosens anything (C9, R-LIM-5, R-LIM-6).
+
+use interlock::event::CommandKind;
+use interlock::types::StrategyId;
+use serde_json::{Value, json};
+
+use crate::control_rig::{Disk, Operator, Rig};
+
+fn ask(cmd: &str, args: &Value) -> Value {
+    json!({ "v": 1, "id": 1, "cmd": cmd, "args": args })
+}
+
+fn named(strategy: &str) -> Value {
+    json!({ "strategy": strategy, "cause": "looked at, and meant", "by": "a person" })
+}
+
+#[test]
+fn c9_a_strategy_is_enabled_only_once_the_act_is_durable() {
+    let mut rig = Rig::new();
+    rig.arm();
+    while rig.commands.pop().is_ok() {}
+    while rig.acts.try_recv().is_ok() {}
+    let mut operator = Operator::admin(&rig.paths);
+    rig.disk(Disk::Hangs);
+    operator.say(&ask("strategy.enable", &named("first")));
+    rig.run_for(50);
+    let act = rig.acts.try_recv().expect("handed to the journal");
+    assert_eq!(
+        (act.who.as_str(), act.cause.as_str()),
+        ("a person", "strategy.enable first: looked at, and meant")
+    );
+    assert!(rig.commands.pop().is_err(), "not before it is durable");
+    rig.disk(Disk::Works);
+    rig.run_for(1);
+    let command = rig.commands.pop().expect("durable, so it takes effect");
+    assert_eq!((command.kind, command.strategy), (CommandKind::EnableStrategy, StrategyId(0)));
+    assert_eq!(command.uid, rustix::process::getuid().as_raw());
+    assert!(operator.hear().ok);
+    assert!(rig.has_event("STRATEGY_ENABLED"));
+}
+
+#[test]
+fn c9_what_is_not_durable_enables_nothing_and_disabling_waits_for_no_disk() {
+    let mut rig = Rig::new();
+    rig.arm();
+    while rig.commands.pop().is_ok() {}
+    let mut operator = Operator::admin(&rig.paths);
+    rig.disk(Disk::Fails);
+    operator.say(&ask("strategy.enable", &named("first")));
+    rig.run_for(1);
+    let answer = operator.hear();
+    assert_eq!(answer.error.expect("refused").code, "refused");
+    assert!(rig.commands.pop().is_err());
+    operator.say(&ask("strategy.disable", &named("first")));
+    rig.run_for(1);
+    let command = rig.commands.pop().expect("what restricts takes effect at once");
+    assert_eq!((command.kind, command.strategy), (CommandKind::DisableStrategy, StrategyId(0)));
+    assert!(operator.hear().ok);
+}
+
+#[test]
+fn c9_nobody_without_a_name_a_cause_or_the_right_switches_a_strategy() {
+    let mut rig = Rig::new();
+    rig.arm();
+    while rig.commands.pop().is_ok() {}
+    let mut operator = Operator::admin(&rig.paths);
+    let cases = [
+        (json!({ "strategy": "first", "cause": "", "by": "me" }), "refused"),
+        (json!({ "strategy": "first", "cause": "c", "by": "  " }), "refused"),
+        (json!({ "strategy": "operator", "cause": "c", "by": "me" }), "bad_request"),
+        (json!({ "strategy": "nope", "cause": "c", "by": "me" }), "bad_request"),
+        (json!({ "strategy": "first", "cause": "c" }), "bad_request"),
+    ];
+    for (args, code) in cases {
+        operator.say(&ask("strategy.enable", &args));
+        rig.run_for(1);
+        assert_eq!(operator.hear().error.expect("refused").code, code, "{args}");
+    }
+    let mut reader = Operator::reader(&rig.paths);
+    reader.say(&ask("strategy.enable", &named("first")));
+    rig.run_for(1);
+    assert_eq!(reader.hear().error.expect("refused").code, "forbidden");
+    assert!(rig.commands.pop().is_err());
+}
