@@ -3,9 +3,9 @@
 
 use std::sync::Arc;
 
+use crate::market::limits;
 use interlock::agent::line_ring::{self, Writer};
 use interlock::agent::ring::{Consumer, ring};
-use crate::market::limits;
 use interlock::agent::{Agent, Clock};
 use interlock::event::fact::LinkId;
 use interlock::event::{
