@@ -26,6 +26,7 @@ pub mod paths;
 pub mod protocol;
 pub mod rates;
 pub mod readiness;
+pub mod shadow_health;
 pub mod socket;
 pub mod status;
 pub mod watch;

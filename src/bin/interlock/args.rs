@@ -83,6 +83,9 @@ pub(crate) enum Verb {
     /// Evidence packs.
     #[command(subcommand)]
     Evidence(crate::evidence::EvidenceVerb),
+    /// The shadow programme.
+    #[command(subcommand, after_help = "Example:\n  interlock shadow health")]
+    Shadow(crate::shadow::ShadowVerb),
     /// The journal.
     #[command(subcommand, after_help = "Example:\n  interlock journal verify && interlock journal replay")]
     Journal(JournalVerb),

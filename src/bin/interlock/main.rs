@@ -9,6 +9,7 @@ mod journal;
 mod kill;
 mod limits;
 mod screen;
+mod shadow;
 mod venue;
 
 use std::io::Write as _;
@@ -87,6 +88,7 @@ fn run(cli: Cli) -> Outcome {
     let common = cli.common;
     match cli.verb.unwrap_or_else(|| Verb::Run(args::RunArgs::default())) {
         Verb::Run(args) => engine::run(&common, &args),
+        Verb::Shadow(verb) => shadow::run(&common, &verb),
         Verb::Venue(args) => venue::run(&common, &args),
         Verb::Status { watch } => Ok(status(&common, watch)),
         Verb::Kill(verb) => Ok(kill::run(&common, verb)),
