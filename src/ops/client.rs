@@ -278,7 +278,11 @@ pub fn kill_trip(paths: &Paths, args: &TripArgs, wait: Duration, console: &mut C
             match connection.receive(left) {
                 Ok(second) => {
                     show_stage(&second, console);
-                    if second.ok { exit::DONE } else { exit::FAILED }
+                    match (second.ok, args.flatten) {
+                        (false, _) => exit::FAILED,
+                        (true, false) => exit::DONE,
+                        (true, true) => hear_flat(&mut connection, (&clock, deadline_ns), console),
+                    }
                 }
                 Err(error) => {
                     console.say(&format!("interlock: tripped, but {error}; run interlock-halt"));
@@ -289,6 +293,24 @@ pub fn kill_trip(paths: &Paths, args: &TripArgs, wait: Duration, console: &mut C
         Err(error) => {
             console.say(&format!("interlock: {error}"));
             trip_page(paths, args, &clock, deadline_ns, console)
+        }
+    }
+}
+
+/// The third line of a trip with a flatten.
+fn hear_flat(
+    connection: &mut Connection,
+    (clock, deadline_ns): (&Clock, i64),
+    console: &mut Console<'_>,
+) -> u8 {
+    match connection.receive(left_of(clock, deadline_ns).saturating_add(TRIPPED_IN)) {
+        Ok(third) => {
+            show_stage(&third, console);
+            if third.ok { exit::DONE } else { exit::FAILED }
+        }
+        Err(error) => {
+            console.say(&format!("interlock: tripped and silent, but not known to be flat: {error}"));
+            exit::FAILED
         }
     }
 }
@@ -313,6 +335,11 @@ fn show_stage(answer: &Answer, console: &mut Console<'_>) {
         Some("silent") => format!(
             "silent    {}   0 open orders, {} us after the trip",
             rfc3339(number("silent_ns")),
+            number("elapsed_us")
+        ),
+        Some("flat") => format!(
+            "flat      {}   nothing is held, {} us after the trip",
+            rfc3339(number("flat_ns")),
             number("elapsed_us")
         ),
         Some("armed") => format!("armed     {}   epoch {}", rfc3339(number("armed_ns")), answer.epoch),

@@ -4,6 +4,7 @@
 //! - [`control`]: the control thread. Renews the lease, watches stages, kill file and clock, serves the sockets.
 //! - [`client`]: the other end of the sockets: what `interlock kill` and `interlock status` do.
 //! - [`halt`]: what `interlock-halt` does, without the engine.
+//! - [`watchdog`]: watches the control thread and REST.
 //! - [`emergency`]: incidents, holds and rollbacks, faults that end the process; [`evidence`], [`drills`]: packs that prove.
 //! - [`watch`]: the journal's records folded into what a person looks at; [`latency`]: stamps into histograms.
 //! - [`gates`]: the conditions before a real venue; [`readiness`]: whether the evidence says GO.
@@ -30,3 +31,4 @@ pub mod shadow_health;
 pub mod socket;
 pub mod status;
 pub mod watch;
+pub mod watchdog;

@@ -265,6 +265,12 @@ pub struct StrategyArgs {
 pub struct SymbolArgs {
     /// The venue's symbol; all if left out.
     pub symbol: Option<String>,
+    /// Why, for the record.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub reason: String,
+    /// Who, for the record; the peer's number if left out.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub by: String,
 }
 
 /// Arguments of the commands that have none.

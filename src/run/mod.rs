@@ -10,6 +10,7 @@ pub mod clearance;
 pub mod destination;
 pub mod dry;
 pub mod edges;
+pub mod last_resort;
 pub mod line;
 pub mod live;
 pub mod paper;

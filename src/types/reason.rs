@@ -218,4 +218,6 @@ reasons! {
     Internal = 91, "INTERNAL";
     /// Live was to be started, and readiness was not GO.
     NotReady = 200, "NOT_READY";
+    /// The engine rolled itself back to shadow.
+    Rollback = 92, "ROLLBACK";
 }

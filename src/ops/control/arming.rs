@@ -119,6 +119,9 @@ impl Control {
         if let Err(fault) = self.parts.page.inspect() {
             return Some(format!("{fault}; start the engine anew"));
         }
+        if let Some(why) = self.hold() {
+            return Some(why);
+        }
         let illness = self.illness(now)?;
         Some(format!("the engine is not well: {}: {}", illness.reason.name(), illness.detail))
     }
@@ -202,6 +205,8 @@ impl Control {
         }
         let fields = [("cause", json!(recover.args.cause)), ("by", json!(recover.args.by))];
         self.event(now, Level::Warn, "RECOVERED", &fields);
+        let what = format!("recovered: {}", recover.args.cause);
+        self.remember_act(&recover.args.by, &what, now);
         let epoch = self.parts.page.view(now).epoch;
         self.notice(now);
         if let Some((client, id)) = &recover.client {

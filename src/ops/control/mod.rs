@@ -12,8 +12,10 @@
 //! for a stage. The one place where it may wait is the poll of its own sockets, a few milliseconds, which a
 //! connection ends at once.
 
+mod aftermath;
 mod arming;
 mod deeds;
+mod flat;
 mod guard;
 mod serve;
 
@@ -21,6 +23,8 @@ use std::sync::Arc;
 
 use serde_json::json;
 
+use self::aftermath::Aftermath;
+pub use self::aftermath::AftermathConfig;
 use self::arming::Arming;
 use self::deeds::Deed;
 use self::guard::Guard;
@@ -73,6 +77,8 @@ pub struct ControlConfig {
     /// Set when the engine is about to stop: no more intents then, and everything open is cancelled. No trip: a stop that
     /// was asked for leaves no marker.
     pub leave: StopFlag,
+    /// What follows a trip: incidents, rollback.
+    pub aftermath: AftermathConfig,
 }
 
 impl ControlConfig {
@@ -88,6 +94,7 @@ impl ControlConfig {
             wait_ns: 2 * NS_PER_MS,
             arm_at_start: None,
             leave: StopFlag::default(),
+            aftermath: AftermathConfig::default(),
         }
     }
 }
@@ -181,6 +188,7 @@ pub struct Control {
     trips: Vec<PendingTrip>,
     deeds: Vec<Deed>,
     arming: Arming,
+    aftermath: Aftermath,
     /// A marker that could not be written yet.
     marker_owed: Option<Marker>,
     incoming: Vec<Incoming>,
@@ -198,6 +206,7 @@ impl Control {
         let mut control = Self {
             seen: parts.page.view(now),
             arming: Arming::new(config.arm_at_start.clone()),
+            aftermath: Aftermath::default(),
             config,
             parts,
             guard: Guard::default(),
@@ -215,6 +224,7 @@ impl Control {
         if let Err(error) = marker::keep_reserve(&control.parts.paths) {
             control.event(now, Level::Warn, "MARKER_RESERVE", &[("error", json!(error.to_string()))]);
         }
+        Aftermath::begin(&mut control, now);
         let found = marker::look(&control.parts.paths);
         if let Some(reason) = control.parts.page.inherited().filter(|_| !found.is_killed()) {
             // The engine that was tripped died before it wrote its marker.
@@ -359,6 +369,7 @@ impl Control {
             self.marker_owed = Some(marker);
             self.settle_marker(now);
         }
+        self.remember_trip(reason, (&note.by, &note.text), note.drill, now);
         let cause = format!("{}: {}", reason.name(), note.text);
         self.record(now, ActKind::Trip, &note.by, &cause, note.uid);
         self.command(CommandKind::Tripped, crate::event::command::ALL_INSTRUMENTS, note.uid);
@@ -445,6 +456,7 @@ impl Control {
         self.next_second_ns = now.mono_ns + SECOND_NS;
         self.watch_clock(now);
         self.settle_marker(now);
+        self.see_to_aftermath(now);
         self.beat(now, "running");
         1
     }
@@ -508,6 +520,8 @@ impl Agent for Control {
         // Nobody vouches for the engine any more.
         self.parts.page.renew_lease(0);
         self.notice(now);
+        // Best effort: the event log and the journal have it.
+        let _owed = self.do_paperwork(now);
         self.parts.latency.drain();
         self.parts.events.drain();
         self.beat(now, "stopped");

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::arming::{Asked, DEADLINE_NS_MAX};
+use super::flat::AGAIN_NS;
 use super::{Control, TripNote};
 use crate::event::CommandKind;
 use crate::event::command::ALL_INSTRUMENTS;
@@ -27,6 +28,17 @@ pub(super) struct PendingTrip {
     epoch: u64,
     tripped_ns: i64,
     deadline_ns: i64,
+    flatten: Option<Flatten>,
+}
+
+/// A flatten that came with a trip.
+#[derive(Clone, Copy, Debug)]
+struct Flatten {
+    uid: Option<u32>,
+    /// When it is asked for again, monotonic.
+    again_mono_ns: i64,
+    /// The answer `silent` was given: only `flat` is owed.
+    is_silent_told: bool,
 }
 
 impl Control {
@@ -116,7 +128,7 @@ impl Control {
                 let args: SymbolArgs = protocol::args(&request.args)?;
                 let instrument = self.instrument(args.symbol.as_deref())?;
                 self.command_event(piece.peer, verb, &request.args, now);
-                self.push(verb, instrument, piece.peer, now).map(Some)
+                self.push(verb, instrument, (&args, piece.peer), now).map(Some)
             }
             Verb::Ping | Verb::Status | Verb::KillStatus | Verb::Orders | Verb::Positions => {
                 let NoArgs {} = protocol::args(&request.args)?;
@@ -146,16 +158,30 @@ impl Control {
         })
     }
 
-    fn push(&mut self, verb: Verb, instrument: InstrumentId, peer: Peer, now: Now) -> Result<Value, Refusal> {
+    fn push(
+        &mut self,
+        verb: Verb,
+        instrument: InstrumentId,
+        (args, peer): (&SymbolArgs, Peer),
+        now: Now,
+    ) -> Result<Value, Refusal> {
         let (kind, act) = match verb {
             Verb::CancelAll => (CommandKind::CancelAll, ActKind::CancelAll),
             Verb::Flatten => (CommandKind::Flatten, ActKind::Flatten),
             Verb::Freeze => (CommandKind::Freeze, ActKind::Freeze),
             _ => (CommandKind::Unfreeze, ActKind::Unfreeze),
         };
-        let who = format!("uid {} pid {}", peer.uid, peer.pid);
+        let who = match args.by.trim() {
+            "" => format!("uid {} pid {}", peer.uid, peer.pid),
+            by => by.to_owned(),
+        };
         let what = self.parts.table.get(instrument).map_or("all", |i| i.symbol.as_str()).to_owned();
-        self.record(now, act, &who, &format!("{} {what}", verb.name()), Some(peer.uid));
+        let cause = match args.reason.trim() {
+            "" => format!("{} {what}", verb.name()),
+            reason => format!("{} {what}: {reason}", verb.name()),
+        };
+        self.record(now, act, &who, &cause, Some(peer.uid));
+        self.remember_act(&who, &cause, now);
         match self.command(kind, instrument, Some(peer.uid)) {
             Some(ticket) => Ok(json!({ "queued": true, "ticket": ticket })),
             None => Err(Refusal::new(
@@ -215,6 +241,11 @@ impl Control {
                 epoch: trip.epoch,
                 tripped_ns: now.ns,
                 deadline_ns: now.mono_ns + wait_ns,
+                flatten: args.flatten.then(|| Flatten {
+                    uid: Some(piece.peer.uid),
+                    again_mono_ns: now.mono_ns + AGAIN_NS,
+                    is_silent_told: false,
+                }),
             });
         }
     }
@@ -225,34 +256,81 @@ impl Control {
         let mut answered = 0;
         let mut at = 0;
         while at < self.trips.len() {
-            let trip = &self.trips[at];
-            let silent = silent_epoch >= trip.epoch;
-            if !silent && now.mono_ns < trip.deadline_ns {
-                at += 1;
-                continue;
-            }
-            let trip = self.trips.swap_remove(at);
-            let answer = if silent {
-                // Silent before this trip: an earlier one had already brought it about.
-                let elapsed_us = (silent_ns - trip.tripped_ns).max(0) / 1_000;
-                let result = json!({ "silent_ns": silent_ns, "open_orders": 0, "elapsed_us": elapsed_us });
+            let trip = &mut self.trips[at];
+            let is_late = now.mono_ns >= trip.deadline_ns;
+            let owes_silent = trip.flatten.is_none_or(|flatten| !flatten.is_silent_told);
+            if owes_silent && silent_epoch >= trip.epoch {
+                let line = silent_line(trip, silent_ns);
+                let (client, is_last) = (trip.client, trip.flatten.is_none());
+                if let Some(flatten) = &mut trip.flatten {
+                    flatten.is_silent_told = true;
+                    at += 1;
+                } else {
+                    self.trips.swap_remove(at);
+                }
                 self.record(now, ActKind::Silent, "engine", "the venue says that nothing is open", None);
-                Answer::ok(trip.id, trip.epoch, result).at_stage("silent")
+                self.remember_act("engine", "the venue says that nothing is open", now);
+                self.parts.server.answer(client, &line, is_last, now);
+                answered += 1;
+            } else if owes_silent && is_late {
+                let trip = self.trips.swap_remove(at);
+                let line = self.late_line(trip.id, trip.epoch);
+                self.parts.server.answer(trip.client, &line, true, now);
+                answered += 1;
+            } else if owes_silent || !self.answer_flat(at, is_late, now) {
+                at += 1;
             } else {
-                let remaining = self.parts.page.open_orders();
-                let text = format!(
-                    "the venue has not said in time that nothing is open; {remaining} orders may be. \
-                     The trip is in force. Run interlock-halt"
-                );
-                let mut answer = Answer::refused(trip.id, trip.epoch, Refusal::new(code::TIMEOUT, text))
-                    .at_stage("timeout");
-                answer.result = Some(json!({ "remaining": remaining }));
-                answer
-            };
-            self.parts.server.answer(trip.client, &answer.line(), true, now);
-            answered += 1;
+                answered += 1;
+            }
         }
         answered
+    }
+
+    /// The third line of a trip with a flatten: flat, or the time that is up. Asks again meanwhile. `true` if answered.
+    fn answer_flat(&mut self, at: usize, is_late: bool, now: Now) -> bool {
+        let (epoch, tripped_ns) = (self.trips[at].epoch, self.trips[at].tripped_ns);
+        let is_flat = self.is_flat(epoch);
+        if !is_flat && !is_late {
+            if let Some(flatten) = &mut self.trips[at].flatten
+                && now.mono_ns >= flatten.again_mono_ns
+            {
+                flatten.again_mono_ns = now.mono_ns + AGAIN_NS;
+                let uid = flatten.uid;
+                self.flatten_again(uid);
+            }
+            return false;
+        }
+        let trip = self.trips.swap_remove(at);
+        let answer = if is_flat {
+            self.record(now, ActKind::Flatten, "engine", "flat: nothing is held", None);
+            self.remember_act("engine", "flat: nothing is held that the venue would take", now);
+            let elapsed_us = (now.ns - tripped_ns).max(0) / 1_000;
+            Answer::ok(trip.id, epoch, json!({ "flat_ns": now.ns, "elapsed_us": elapsed_us }))
+                .at_stage("flat")
+        } else {
+            let held = self.held_json();
+            let text = format!(
+                "not flat in time; held: {held}. The trip is in force, and the engine goes on closing. \
+                 Look at `interlock positions`"
+            );
+            let mut answer =
+                Answer::refused(trip.id, epoch, Refusal::new(code::TIMEOUT, text)).at_stage("timeout");
+            answer.result = Some(json!({ "held": held }));
+            answer
+        };
+        self.parts.server.answer(trip.client, &answer.line(), true, now);
+        true
+    }
+
+    fn late_line(&self, id: Value, epoch: u64) -> String {
+        let remaining = self.parts.page.open_orders();
+        let text = format!(
+            "the venue has not said in time that nothing is open; {remaining} orders may be. \
+             The trip is in force. Run interlock-halt"
+        );
+        let mut answer = Answer::refused(id, epoch, Refusal::new(code::TIMEOUT, text)).at_stage("timeout");
+        answer.result = Some(json!({ "remaining": remaining }));
+        answer.line()
     }
 
     fn refuse(&mut self, piece: &Incoming, id: Value, refusal: Refusal, now: Now) {
@@ -278,6 +356,13 @@ impl Control {
         ];
         self.event(now, Level::Info, "COMMAND", &fields);
     }
+}
+
+/// The venue's word that nothing is open. Silent before this trip: an earlier one had already brought it about.
+fn silent_line(trip: &PendingTrip, silent_ns: i64) -> String {
+    let elapsed_us = (silent_ns - trip.tripped_ns).max(0) / 1_000;
+    let result = json!({ "silent_ns": silent_ns, "open_orders": 0, "elapsed_us": elapsed_us });
+    Answer::ok(trip.id.clone(), trip.epoch, result).at_stage("silent").line()
 }
 
 /// What can be made of a trip's line: its id, deadline, arguments, and what was wrong with them.

@@ -223,6 +223,19 @@ pub fn clear(paths: &Paths, id: &str, by: &str, cause: &str, now_ns: i64) -> Res
     if hold.by.trim().eq_ignore_ascii_case(by.trim()) {
         return Err(ClearError::SamePerson(hold.by));
     }
+    if hold.level >= 4 {
+        // After an emergency halt: into paper first. Before the lifting, so that a crash in between lets nothing through.
+        let first = Hold {
+            id: String::new(),
+            kind: Kind::PaperFirst,
+            reason: hold.reason.clone(),
+            detail: format!("{} lifted by {by}", hold.id),
+            by: "engine".to_owned(),
+            at: rfc3339(now_ns),
+            ..hold.clone()
+        };
+        make(paths, first)?;
+    }
     lift(paths, hold, by, cause, now_ns)
 }
 

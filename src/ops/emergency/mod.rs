@@ -6,6 +6,7 @@
 //!   stop. One file each; what can't be read holds everything back.
 //! - [`trigger`]: when the engine rolls itself back to shadow: three trips in a day, a loss far over the limit, a position
 //!   that nobody can explain, a venue that could not be reached for half an hour.
+//! - [`trips`]: the memory of trips that the first of these is taken from.
 //! - [`halted`]: which trips end the process, with the code that no supervisor restarts.
 //!
 //! Nothing in here lowers a level or arms.
@@ -14,6 +15,7 @@ pub mod halted;
 pub mod holds;
 pub mod incident;
 pub mod trigger;
+pub mod trips;
 
 use serde::{Deserialize, Serialize};
 
