@@ -75,7 +75,7 @@ pub fn end_within(limit: Duration, code: u8) {
 }
 
 /// From here on a panic on any thread of this process trips `page` and ends the process in order.
-pub fn on_panic(page: &Arc<KillPage>, clock: &Clock) {
+pub fn on_panic(page: &Arc<KillPage>, clock: &Clock, has_gateway: bool) {
     let (page, clock) = (Arc::clone(page), clock.clone());
     let is_under_way = AtomicBool::new(false);
     let tell = std::panic::take_hook();
@@ -91,8 +91,8 @@ pub fn on_panic(page: &Arc<KillPage>, clock: &Clock) {
         }
         let name = std::thread::current().name().unwrap_or("?").to_owned();
         // Where the gateway itself failed, nobody cancels: waiting is for nothing.
-        let silent =
-            !name.contains("gateway") && wait_for_silence(&page, &clock, Reason::Internal, PANIC_WAITS);
+        let silent = !has_gateway
+            || (!name.contains("gateway") && wait_for_silence(&page, &clock, Reason::Internal, PANIC_WAITS));
         let end = if silent {
             "the venue says that nothing is open"
         } else {

@@ -16,7 +16,7 @@ use crate::journal::entry::Recovered;
 use crate::journal::note::SigningKey;
 use crate::journal::writer::{Parts as WriterParts, WriterConfig};
 use crate::journal::{ControlHandle, Disk, JournalError, Observer, RealDisk, SessionHeader, Writer, epoch};
-use crate::ops::control::{Control, ControlConfig, ControlParts};
+use crate::ops::control::{AftermathConfig, Control, ControlConfig, ControlParts};
 use crate::ops::events::{Event, EventSender, Events, Level};
 use crate::ops::files::{self, Durability};
 use crate::ops::health::{Bounds, Thread, Vitals};
@@ -26,6 +26,7 @@ use crate::ops::paths::Paths;
 use crate::ops::protocol::RecoverArgs;
 use crate::ops::socket::{Policy, Server, SocketError};
 use crate::ops::watch::{self, Snapshot, View, Watcher};
+use crate::ops::watchdog::{Watchdog, Watched};
 use crate::shared::{Counters, HaltLevel, KillPage};
 use crate::types::time::{NS_PER_MS, NS_PER_S};
 use crate::types::{InstrumentTable, Reason};
@@ -206,6 +207,8 @@ pub struct Session {
     pub session: String,
     /// What was cut off the journal when it was opened.
     pub recovered: Option<Recovered>,
+    /// Whether a gateway stands at the line's end, which can bring the venue to silence.
+    pub has_gateway: bool,
     watcher: Watcher,
     events: EventSender,
     threads: Threads,
@@ -222,6 +225,7 @@ struct Stops {
     journal: StopFlag,
     scribe: StopFlag,
     control: StopFlag,
+    watchdog: StopFlag,
 }
 
 /// How a session ended.
@@ -263,8 +267,10 @@ pub fn start(ground: Ground, parts: impl Assemble, mut setup: Setup) -> Result<S
     let events_sender = events.sender();
     let stops = Stops::default();
     let checkpoints = checkpoints(&setup.plan, &paths, &writer, handle.clone(), events.sender(), &shared)?;
+    let has_gateway = setup.last_stage == Stage::Gateway;
+    let watchdog = watchdog(&setup.plan, &placement, &shared, events.sender());
     let control = Control::new(
-        control_config(&setup, &stops),
+        control_config(&setup, &session, &stops),
         ControlParts {
             server: Server::bind(&paths, Policy::standard(&setup.plan.kill.operator_uids))?,
             page: Arc::clone(&shared.page),
@@ -297,13 +303,24 @@ pub fn start(ground: Ground, parts: impl Assemble, mut setup: Setup) -> Result<S
         &shared,
         &stops,
         (writer, scribe),
-        control,
+        (control, watchdog),
         (rest, checkpoints),
         line.stages,
     )
     .map_err(io_error("starting a thread"))?;
     let events = events_sender;
-    Ok(Session { shared, placement, session, recovered, watcher, events, threads, stops, _lock: lock })
+    Ok(Session {
+        shared,
+        placement,
+        session,
+        recovered,
+        has_gateway,
+        watcher,
+        events,
+        threads,
+        stops,
+        _lock: lock,
+    })
 }
 
 /// Signs the journal's head now and then.
@@ -345,8 +362,32 @@ struct Threads {
     journal: AgentRunner,
     scribe: Option<AgentRunner>,
     control: AgentRunner,
+    watchdog: AgentRunner,
     rest: AgentRunner,
     hot: Vec<AgentRunner>,
+}
+
+/// Heartbeat slots on the kill page: the hot threads first, then the cold ones.
+mod slot {
+    use crate::limits::HEARTBEATS_MAX;
+    use crate::run::placement::Placement;
+
+    const COLD: usize = 4;
+    const _: () =
+        assert!(4 + COLD <= HEARTBEATS_MAX, "at most four hot threads, and every thread has a slot");
+
+    pub(super) const fn journal(placement: &Placement) -> usize {
+        placement.threads.len()
+    }
+    pub(super) const fn watchdog(placement: &Placement) -> usize {
+        placement.threads.len() + 1
+    }
+    pub(super) const fn control(placement: &Placement) -> usize {
+        placement.threads.len() + 2
+    }
+    pub(super) const fn rest(placement: &Placement) -> usize {
+        placement.threads.len() + COLD - 1
+    }
 }
 
 /// How a cold thread waits.
@@ -360,11 +401,12 @@ impl Threads {
         shared: &Shared,
         stops: &Stops,
         (writer, scribe): (Writer, Option<Scribe>),
-        control: Control,
+        (control, watchdog): (Control, Watchdog),
         (rest, checkpoints): (RestWorker, Checkpoints),
         stages: [Box<dyn Agent>; 4],
     ) -> io::Result<Self> {
-        // The control thread watches the journal's heartbeat as it does the stages'; REST may block for as long as it likes.
+        // The control thread watches the journal's heartbeat and the watchdog's as it does the stages'; the watchdog watches
+        // control and REST.
         let cold = |name: &str, agents: Vec<Box<dyn Agent>>, stop: &StopFlag, slot: Option<usize>| {
             let config = RunnerConfig { name: name.to_owned(), core: None, idle: COLD };
             let page = Arc::clone(&shared.page);
@@ -375,11 +417,16 @@ impl Threads {
             };
             AgentRunner::start(&config, agents, shared.clock.clone(), stop.clone(), beat)
         };
-        let journal = cold("journal", vec![Box::new(writer)], &stops.journal, Some(placement.threads.len()))?;
+        let journal =
+            cold("journal", vec![Box::new(writer)], &stops.journal, Some(slot::journal(placement)))?;
         let scribe =
             scribe.map(|scribe| cold("scribe", vec![Box::new(scribe)], &stops.scribe, None)).transpose()?;
-        let control = cold("control", vec![Box::new(control)], &stops.control, None)?;
-        let rest = cold("rest", vec![Box::new(rest), Box::new(checkpoints)], &stops.rest, None)?;
+        let control =
+            cold("control", vec![Box::new(control)], &stops.control, Some(slot::control(placement)))?;
+        let watchdog =
+            cold("watchdog", vec![Box::new(watchdog)], &stops.watchdog, Some(slot::watchdog(placement)))?;
+        let rest: Vec<Box<dyn Agent>> = vec![Box::new(rest), Box::new(checkpoints)];
+        let rest = cold("rest", rest, &stops.rest, Some(slot::rest(placement)))?;
         let mut stages = stages.into_iter();
         let mut hot = Vec::new();
         for (slot, thread) in placement.threads.iter().enumerate() {
@@ -389,7 +436,7 @@ impl Threads {
             let beat = move |now| page.heartbeat(slot, now);
             hot.push(AgentRunner::start(&config, agents, shared.clock.clone(), stops.hot.clone(), beat)?);
         }
-        Ok(Self { journal, scribe, control, rest, hot })
+        Ok(Self { journal, scribe, control, watchdog, rest, hot })
     }
 }
 
@@ -516,7 +563,7 @@ fn armed_by(setup: &Setup) -> String {
     setup.cleared.as_ref().map_or_else(|| "interlock run".to_owned(), |(by, _)| by.clone())
 }
 
-fn control_config(setup: &Setup, stops: &Stops) -> ControlConfig {
+fn control_config(setup: &Setup, session: &str, stops: &Stops) -> ControlConfig {
     let kill = &setup.plan.kill;
     ControlConfig {
         lease_ns: ms(kill.lease_ms),
@@ -527,6 +574,11 @@ fn control_config(setup: &Setup, stops: &Stops) -> ControlConfig {
             .arm
             .then(|| RecoverArgs { cause: format!("{} start", setup.mode), by: armed_by(setup) }),
         leave: stops.leave.clone(),
+        aftermath: AftermathConfig {
+            emergency: setup.plan.emergency.clone(),
+            day_loss_limit: None,
+            session: session.to_owned(),
+        },
         ..ControlConfig::new(&setup.mode)
     }
 }
@@ -537,9 +589,30 @@ fn vitals(plan: &Plan, placement: &Placement, shared: &Shared) -> Vitals {
         journal_lag_ns: JOURNAL_LAG_NS,
         market_age_ns: ms(plan.feed.stale_after_ms),
     };
-    let names = placement.threads.iter().map(HotThread::name).chain(["journal".to_owned()]);
+    let names =
+        placement.threads.iter().map(HotThread::name).chain(["journal", "watchdog"].map(str::to_owned));
     let threads = names.enumerate().map(|(slot, name)| Thread { slot, name }).collect();
     Vitals::new(bounds, Arc::clone(&shared.page), Arc::clone(&shared.counters), threads)
+}
+
+/// The control thread may stand still for longer than a stage, so that one that comes back tells of it itself.
+fn watchdog(plan: &Plan, placement: &Placement, shared: &Shared, events: EventSender) -> Watchdog {
+    let control_ns = ms(plan.emergency.watchdog_ms.max(plan.kill.stall_after_ms));
+    let watched = vec![
+        Watched {
+            slot: slot::control(placement),
+            name: "control",
+            bound_ns: control_ns.saturating_add(ms(plan.kill.lease_ms)),
+            level: HaltLevel::CancelAll,
+        },
+        Watched {
+            slot: slot::rest(placement),
+            name: "rest",
+            bound_ns: ms(plan.emergency.rest_stall_s.saturating_mul(1_000)),
+            level: HaltLevel::RiskOff,
+        },
+    ];
+    Watchdog::new(Arc::clone(&shared.page), events, watched)
 }
 
 fn ms(ms: u64) -> i64 {
@@ -573,6 +646,8 @@ impl Session {
             }
         };
         let open_orders = self.shared.page.open_orders();
+        self.stops.watchdog.stop();
+        self.threads.watchdog.join()?;
         self.stops.hot.stop();
         for runner in std::mem::take(&mut self.threads.hot) {
             runner.join()?;

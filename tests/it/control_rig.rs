@@ -20,7 +20,7 @@ use interlock::ops::protocol::Answer;
 use interlock::ops::socket::{Policy, Server};
 use interlock::ops::watch::{self, View};
 use interlock::shared::{Counters, KillPage};
-use interlock::types::{InstrumentTable, Now};
+use interlock::types::{InstrumentTable, Now, Qty};
 use serde_json::{Value, json};
 
 pub(crate) const MS: i64 = 1_000_000;
@@ -86,6 +86,10 @@ pub(crate) struct Rig {
     pub(crate) moving: Vec<bool>,
     disk: Arc<AtomicU8>,
     mono_ns: i64,
+    seen: watch::Watcher,
+    shown: watch::Publisher,
+    /// What is held of the one instrument, as the control thread is told.
+    held: Qty,
     _dir: Option<tempfile::TempDir>,
 }
 
@@ -111,7 +115,8 @@ impl Rig {
             Bounds { stall_ns: options.config.stall_ns, journal_lag_ns: 200 * MS, market_age_ns: 3_000 * MS };
         let (acts_in, acts) = mpsc::channel();
         let disk = Arc::new(AtomicU8::new(Disk::Works as u8));
-        let (publisher, watcher) = watch::channel();
+        let (shown, watcher) = watch::channel();
+        let (publisher, seen) = watch::channel();
         let table = table();
         let (producer, commands) = rtrb::RingBuffer::new(4);
         let parts = ControlParts {
@@ -144,6 +149,9 @@ impl Rig {
             moving,
             disk,
             mono_ns: 0,
+            seen,
+            shown,
+            held: Qty::ZERO,
             _dir: dir,
         };
         rig.market_moves();
@@ -190,9 +198,19 @@ impl Rig {
                     self.page.heartbeat(slot, now);
                 }
             }
-            self.view.publish_if_due(now);
+            if self.view.publish_if_due(now) {
+                let mut snapshot = self.seen.latest().as_ref().clone();
+                snapshot.fact_ns = now.ns;
+                snapshot.instruments[0].position = self.held;
+                self.shown.publish(&Arc::new(snapshot));
+            }
             self.control.poll(now);
         }
+    }
+
+    /// From the next snapshot on, so much more is held.
+    pub(crate) fn position(&mut self, more: &str) {
+        self.held = self.held.checked_add(more.parse().unwrap()).unwrap();
     }
 
     /// As the engine stands still for `ms` and then goes on (SIGSTOP, SIGCONT; a suspended machine).

@@ -3,6 +3,7 @@
 #![expect(clippy::print_stdout, reason = "tests say why they skip and which seed they use")]
 #![expect(clippy::unwrap_used, reason = "a helper of tests may panic as the tests themselves do")]
 
+mod aftermath;
 mod binance_account;
 mod binance_market;
 mod binance_orders;

@@ -111,30 +111,21 @@ fn a_read_only_directory_is_refused() {
     assert!(said(&output).contains("data directory"), "{}", said(&output));
 }
 
-/// P7, J6: the journal can't grow any more. The engine stops taking risk by itself, stays alive, and what is open can still be
-/// cancelled.
+/// P7, J6, R-KILL-8: the journal can't grow any more. The engine takes no more risk, cancels what is open, and ends by itself with
+/// the code that no supervisor restarts.
 #[test]
-fn p7_a_full_disk_is_risk_off_and_cancels_still_leave() {
+fn p7_a_full_disk_is_risk_off_cancels_still_leave_and_the_end_is_halted_ops() {
     let stage = Stage::set();
     let Some(mounted) = Mount::new(&stage.paths.data, "size=24m") else { return };
     let mut engine = stage.calm_engine();
     stage.wait_until_trading();
     stage.place("30000.00", "someone-1");
     fill(&mounted.0.join("filler"));
-    let status = wait_for("the halt", || {
-        let status = stage.status();
-        (!status.kill.trading && status.journal.failed).then_some(status)
-    });
-    assert_eq!(status.kill.reason, "JOURNAL_FAILED", "{:?}", status.kill);
+    let status = wait_for("the engine's end", || engine.0.try_wait().unwrap());
+    assert_eq!(status.code(), Some(4), "{}", stage.log());
+    assert!(stage.log().contains("HALTED_OPS: JOURNAL_FAILED"), "{}", stage.log());
     let is_theirs = |order: &OpenOrder| order.client == "someone-1";
-    assert!(stage.open().iter().any(is_theirs), "what works stays until someone says otherwise");
-    let output = stage.interlock(&["kill", "trip", "--reason", "disk full", "--triggered-by", "me"]);
-    let text = said(&output);
-    assert!(text.contains("tripped"), "{text}");
-    wait_for("nothing open at the venue", || stage.open().is_empty().then_some(()));
-    assert!(engine.0.try_wait().unwrap().is_none(), "it lives");
-    let refused = stage.interlock(&["kill", "recover", "--cause", "none", "--by", "me"]);
-    assert_eq!(refused.status.code(), Some(3), "no arming without a journal: {}", said(&refused));
+    assert!(!stage.open().iter().any(is_theirs), "nothing stays in the market unwatched");
     drop(engine);
     // With room again the next start reads what was written, and starts tripped.
     fs::remove_file(mounted.0.join("filler")).unwrap();

@@ -72,8 +72,13 @@ pub(crate) enum Verb {
     Kill(KillVerb),
     /// Working orders.
     Orders,
-    /// Positions.
-    Positions,
+    /// Positions; and closing them.
+    #[command(after_help = "Examples:\n  interlock positions\n  \
+        interlock positions close BTCUSDT --reason \"stuck\"\n  interlock positions close-all --confirm --reason \"leaving\"")]
+    Positions {
+        #[command(subcommand)]
+        verb: Option<crate::positions::PositionsVerb>,
+    },
     /// Incidents: what happened, what was done, what it cost, and the post-mortem.
     #[command(subcommand)]
     Incident(crate::incident::IncidentVerb),
@@ -305,7 +310,7 @@ pub(crate) enum ConfigVerb {
 }
 
 /// `30s`, `5m`, `250ms`, `1h 30m`.
-fn duration(text: &str) -> Result<Duration, String> {
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     let parsed: jiff::SignedDuration =
         text.parse().map_err(|_| format!("{text:?} is no time span; write it like 30s, 5m or 1h"))?;
     Duration::try_from(parsed).map_err(|_| format!("{text:?} is negative"))

@@ -9,15 +9,19 @@ use std::time::Duration;
 use anyhow::Context as _;
 use interlock::agent::cpu::Granted;
 use interlock::agent::{Clock, clock};
-use interlock::ops::client::exit::{DONE, REFUSED};
+use interlock::ops::client::exit::{DONE, FAILED, REFUSED};
 use interlock::ops::client::read_status;
 use interlock::ops::lock::InstanceLock;
+use interlock::ops::emergency::halted::{EXIT_CODE, Effect};
+use interlock::ops::emergency::holds;
+use interlock::ops::events::{Event, Level};
 use interlock::ops::paths::Paths;
 use interlock::run::access::Access;
 use interlock::run::audit::Audit;
 use interlock::run::clearance::{self, Asked};
 use interlock::run::edges::Edges;
 use interlock::run::live::{self, Cleared};
+use interlock::run::last_resort::{self, seconds};
 use interlock::run::placement::Stage;
 use interlock::run::plan::{self, Environment, Mode, Plan};
 use interlock::run::prepare::{self, PrepareError, Prepared};
@@ -35,6 +39,8 @@ use crate::screen::{Screen, summary};
 
 /// How often the live table is drawn.
 const FRAME: Duration = Duration::from_millis(500);
+/// How long stopping the threads may take.
+const END_WITHIN: Duration = Duration::from_secs(30);
 
 /// Set by SIGINT and SIGTERM.
 pub(crate) fn stop_signal() -> anyhow::Result<Arc<AtomicBool>> {
@@ -63,6 +69,9 @@ pub(crate) fn run(common: &Common, args: &RunArgs) -> Outcome {
         say(&line);
     }
     let granted = Granted::read().context("reading the granted cores")?;
+    // A rollback, an emergency stop: what a named person has not lifted holds back, whatever the flags say.
+    holds::check(&Paths::new(&common.data_dir, None), plan.mode.name())
+        .map_err(|why| Failure { code: REFUSED, error: anyhow::anyhow!(why) })?;
     let stop = stop_signal().context("listening for signals")?;
     let held = Ground::lock(&common.data_dir).map_err(started_nothing)?;
     let clock = Clock::system();
@@ -98,6 +107,7 @@ pub(crate) fn run(common: &Common, args: &RunArgs) -> Outcome {
     }
     let arm = !args.no_arm && !unclean;
     let ground = Ground::take(held, &clock).map_err(started_nothing)?;
+    last_resort::on_panic(&ground.shared.page, &clock, plan.mode != Mode::Shadow);
     let paths = ground.paths.clone();
     let (audit, finding) = if args.recording.is_empty() {
         (None, None)
@@ -110,12 +120,12 @@ pub(crate) fn run(common: &Common, args: &RunArgs) -> Outcome {
     if !args.recording.is_empty() {
         follow_recording(&session.shared.clock, &paths, &access);
     }
-    watch(args, &paths, session, &stop, venue)?;
+    let code = watch((args, &plan), &paths, session, &stop, venue)?;
     if let Some(finding) = finding.and_then(|f| f.recv().ok()) {
         write!(std::io::stdout(), "{finding}")?;
     }
     writeln!(std::io::stdout(), "System shutdown complete")?;
-    Ok(DONE)
+    Ok(code)
 }
 
 /// The proof that live needs; nothing for every other mode. Refused with the list of what is missing.
@@ -268,12 +278,12 @@ fn start(
 
 /// Shows the running engine until it is to stop, then stops it and says how it went.
 fn watch(
-    args: &RunArgs,
+    (args, plan): (&RunArgs, &Plan),
     paths: &Paths,
     mut session: Session,
     stop: &AtomicBool,
     venue: Option<VenueHandle>,
-) -> anyhow::Result<()> {
+) -> anyhow::Result<u8> {
     let began_ns = session.shared.clock.mono_ns();
     let until_ns =
         args.duration.map(|d| began_ns.saturating_add(i64::try_from(d.as_nanos()).unwrap_or(i64::MAX)));
@@ -291,7 +301,7 @@ fn watch(
         let played =
             venue.as_ref().is_some_and(VenueHandle::is_recording_done) && market_ns == last_market_ns;
         last_market_ns = market_ns;
-        if asked || over || played {
+        if asked || over || played || ends_by_itself(&session) {
             break;
         }
         if let Ok(status) = read_status(paths) {
@@ -301,13 +311,44 @@ fn watch(
     }
     let last = read_status(paths).ok();
     let name = session.session.clone();
+    let code = halted_ops(&session, seconds(plan.emergency.halt_within_s));
+    // A thread that hangs must not keep the process: the venue's own rules and the halt tool do the rest.
+    last_resort::end_within(END_WITHIN, code.max(FAILED));
     let ended = session.stop().context("stopping the threads")?;
     if let Some(venue) = venue {
         venue.stop();
     }
     let mut out = std::io::stdout().lock();
     write!(out, "{}", summary(&name, last.as_ref(), &ended))?;
-    Ok(())
+    Ok(code)
+}
+
+/// Whether an operational fault is in force after which nothing in this boot can be armed again.
+fn ends_by_itself(session: &Session) -> bool {
+    let shared = &session.shared;
+    last_resort::fault(&shared.page, &shared.clock).is_some_and(|fault| fault.effect == Effect::Ends)
+}
+
+/// The exit code of a session that ends now. With an operational fault in force: everything is cancelled first, as far as the
+/// venue can be reached in time, and the fault is told (R-KILL-8).
+fn halted_ops(session: &Session, within: Duration) -> u8 {
+    let (page, clock) = (&session.shared.page, &session.shared.clock);
+    let Some(fault) = last_resort::fault(page, clock) else { return DONE };
+    let silent = !session.has_gateway || last_resort::wait_for_silence(page, clock, fault.reason, within);
+    let open = page.open_orders();
+    let event = Event::new(clock.now().ns, Level::Error, "HALTED_OPS")
+        .with("reason", fault.reason.name())
+        .with("silent", silent)
+        .with("open_orders", open)
+        .with("remedy", fault.remedy);
+    session.events().send(event);
+    say(&format!("interlock: HALTED_OPS: {}: {}", fault.reason.name(), fault.remedy));
+    if !silent {
+        say(&format!(
+            "interlock: the venue has NOT said that nothing is open ({open} orders may be): run interlock-halt NOW"
+        ));
+    }
+    EXIT_CODE
 }
 
 pub(crate) fn replay(common: &Common, dir: &Path, session: Option<&str>) -> Outcome {

@@ -8,6 +8,7 @@ mod incident;
 mod journal;
 mod kill;
 mod limits;
+mod positions;
 mod screen;
 mod shadow;
 mod venue;
@@ -93,7 +94,8 @@ fn run(cli: Cli) -> Outcome {
         Verb::Status { watch } => Ok(status(&common, watch)),
         Verb::Kill(verb) => Ok(kill::run(&common, verb)),
         Verb::Orders => Ok(with_console(&common, client::orders)),
-        Verb::Positions => Ok(with_console(&common, client::positions)),
+        Verb::Positions { verb: None } => Ok(with_console(&common, client::positions)),
+        Verb::Positions { verb: Some(verb) } => positions::run(&common, &verb),
         Verb::Incident(verb) => incident::run(&common, verb),
         Verb::Rollback(verb) => incident::rollback(&common, verb),
         Verb::Evidence(verb) => evidence::run(&common, verb),

@@ -8,37 +8,17 @@ use serde_json::{Value, json};
 use super::Control;
 use crate::event::CommandKind;
 use crate::event::command::ALL_INSTRUMENTS;
-use crate::ops::watch::InstrumentLine;
+use crate::types::Qty;
 use crate::types::time::NS_PER_S;
-use crate::types::{Cash, Instrument, Qty};
 
 /// How long one flatten may work before it is asked for again: longer than signal's own retry.
 pub(super) const AGAIN_NS: i64 = 2 * NS_PER_S;
-
-/// Whether something is held that the venue would take in an order. Without a quote that can't be known, and counts as held.
-fn is_held(instrument: &Instrument, line: &InstrumentLine) -> bool {
-    let Some(owned) = line.position.units().checked_abs().map(Qty::from_units) else { return true };
-    if owned.is_zero() {
-        return false;
-    }
-    let sellable = owned.floor_to(instrument.lot.step);
-    if sellable.is_zero() || sellable < instrument.lot.min {
-        return false;
-    }
-    let (Some(bid), Some(ask)) = (line.bid, line.ask) else { return true };
-    let price = if line.position > Qty::ZERO { bid } else { ask };
-    Cash::notional_floor(price, sellable).is_none_or(|worth| worth >= instrument.notional.min)
-}
 
 impl Control {
     /// What is held that the venue would take: symbol and quantity.
     pub(super) fn held(&mut self) -> Vec<(String, Qty)> {
         let lines = &self.parts.watcher.latest().instruments;
-        let pairs = self.parts.table.all().iter().zip(lines);
-        pairs
-            .filter(|(i, line)| is_held(i, line))
-            .map(|(_, line)| (line.symbol.clone(), line.position))
-            .collect()
+        lines.iter().filter(|line| line.is_held()).map(|line| (line.symbol.clone(), line.position)).collect()
     }
 
     /// Whether the account is flat within this halt epoch, by the venue's word.

@@ -17,7 +17,8 @@ use crate::journal::Observer;
 use crate::limits::STRATEGIES_MAX;
 use crate::types::time::NS_PER_MS;
 use crate::types::{
-    Cash, ClientOrderId, InstrumentId, InstrumentTable, Now, Position, Price, Reason, StrategyId,
+    Cash, ClientOrderId, Instrument, InstrumentId, InstrumentTable, Now, Position, Price, Qty, Reason,
+    StrategyId,
 };
 
 /// How often a snapshot is published.
@@ -107,6 +108,7 @@ impl View {
             line.fees = position.fees;
             line.fills = position.fills;
             let open = self.orders.open().filter(|o| o.instrument == InstrumentId(at));
+            line.dust = self.table.get(InstrumentId(at)).is_some_and(|i| is_dust(i, line));
             line.working = open.filter(|o| o.state.may_be_open()).count() as u64;
         }
         shown.orders =
@@ -347,4 +349,16 @@ fn link_index(link: LinkId) -> usize {
 fn middle(bid: Option<Price>, ask: Option<Price>) -> Option<Price> {
     let (bid, ask) = (bid?.units(), ask?.units());
     Some(Price::from_units(i64::midpoint(bid, ask)))
+}
+
+/// Whether what is held is less than the venue would take in an order. Without a quote that is not known, and it is not dust.
+fn is_dust(instrument: &Instrument, line: &InstrumentLine) -> bool {
+    let Some(owned) = line.position.units().checked_abs().map(Qty::from_units) else { return false };
+    let closable = owned.floor_to(instrument.lot.step);
+    if owned.is_zero() || closable.is_zero() || closable < instrument.lot.min {
+        return !owned.is_zero();
+    }
+    let price = if line.position > Qty::ZERO { line.bid } else { line.ask };
+    let worth = price.and_then(|price| Cash::notional_floor(price, closable));
+    worth.is_some_and(|worth| worth < instrument.notional.min)
 }

@@ -28,7 +28,7 @@ pub struct Publisher(Producer<Arc<Snapshot>>);
 
 impl Publisher {
     /// Publishes, unless the reader lags: then it misses this one.
-    fn publish(&mut self, snapshot: &Arc<Snapshot>) {
+    pub fn publish(&mut self, snapshot: &Arc<Snapshot>) {
         let _missed = self.0.push(Arc::clone(snapshot)).is_err();
     }
 }

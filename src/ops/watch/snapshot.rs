@@ -74,6 +74,9 @@ pub struct InstrumentLine {
     pub market_ns: i64,
     /// Position: the sum of our fills in this session.
     pub position: Qty,
+    /// Whether that is less than the venue would take in an order: nothing that could be closed.
+    #[serde(default)]
+    pub dust: bool,
     /// Average price of the open quantity.
     pub average_price: Option<Price>,
     /// Realised profit before fees, in the quote currency.
@@ -88,6 +91,13 @@ pub struct InstrumentLine {
     pub fills: u64,
     /// Orders that may be open.
     pub working: u64,
+}
+
+impl InstrumentLine {
+    /// Whether something is held that could be closed.
+    pub const fn is_held(&self) -> bool {
+        !self.position.is_zero() && !self.dust
+    }
 }
 
 /// An order that may be open.

@@ -4,6 +4,8 @@
 //! code of `cli.md` (0 done, 1 failed, 3 refused). A trip doesn't depend on the engine's answer: if the control thread
 //! doesn't say `tripped` at once, the page is tripped from here, and the marker is written.
 
+pub mod close;
+
 use std::io::{self, BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
@@ -18,6 +20,13 @@ use super::socket;
 use super::status::{self, KillStatus, Status};
 use super::watch::{InstrumentLine, OrderLine, Snapshot};
 use crate::agent::{Clock, clock};
+use crate::ops::events::rfc3339;
+use crate::ops::marker::{self, Marker};
+use crate::ops::paths::Paths;
+use crate::ops::protocol::{Answer, RecoverArgs, Request, SymbolArgs, TripArgs, VERSION, Verb};
+use crate::ops::socket;
+use crate::ops::status::{self, KillStatus, Status};
+use crate::ops::watch::{InstrumentLine, OrderLine, Snapshot};
 use crate::shared::{HaltLevel, KillPage};
 use crate::types::Reason;
 
@@ -237,8 +246,8 @@ fn status_at_rest(paths: &Paths) -> KillStatus {
         level_number: HaltLevel::RiskOff as u8,
         reason: Reason::PageUnreadable.name().to_owned(),
         lease_withheld: "no engine answers".to_owned(),
-        marker: super::files::may_exist(&paths.marker()),
-        kill_file: super::files::may_exist(&paths.kill_file()),
+        marker: crate::ops::files::may_exist(&paths.marker()),
+        kill_file: crate::ops::files::may_exist(&paths.kill_file()),
         ..KillStatus::default()
     };
     if let Ok(page) = KillPage::open(&paths.kill_page()) {
@@ -464,9 +473,8 @@ pub fn rates(paths: &Paths, console: &mut Console<'_>) -> u8 {
 }
 
 /// The verbs that hand the engine a command: cancel-all, flatten, freeze, unfreeze.
-pub fn command(paths: &Paths, verb: Verb, symbol: Option<&str>, console: &mut Console<'_>) -> u8 {
-    let args = symbol.map_or_else(|| json!({}), |symbol| json!({ "symbol": symbol }));
-    let answer = ask(paths, true, verb, args);
+pub fn command(paths: &Paths, verb: Verb, args: &SymbolArgs, console: &mut Console<'_>) -> u8 {
+    let answer = ask(paths, true, verb, json!(args));
     if let Ok(answer) = &answer
         && answer.ok
         && console.format == Format::Table
