@@ -194,6 +194,10 @@ fn run_page(name: &str, commands_min: usize) {
                 Expected::Exit(wanted) => {
                     let (code, text) = shell.run(&line);
                     assert_eq!(code, Some(wanted), "{name}: `{line}`: {text}");
+                    if line.starts_with("interlock kill trip") {
+                        // The paper work of a trip is done within a second.
+                        interlock::agent::clock::sleep(Duration::from_millis(1_500));
+                    }
                 }
                 Expected::Stop => {
                     let (code, text) = shell.run(&line);
@@ -210,4 +214,29 @@ fn run_page(name: &str, commands_min: usize) {
 #[test]
 fn every_command_of_the_kill_switch_runbook_works() {
     run_page("kill-switch.md", 9);
+}
+
+#[test]
+fn every_command_of_the_drill_runbook_works() {
+    run_page("drill.md", 5);
+}
+
+#[test]
+fn every_command_of_the_incident_runbook_works() {
+    run_page("incident.md", 12);
+}
+
+#[test]
+fn every_command_of_the_stuck_position_runbook_works() {
+    run_page("stuck-position.md", 9);
+}
+
+#[test]
+fn every_command_of_the_rollback_runbook_works() {
+    run_page("rollback.md", 6);
+}
+
+#[test]
+fn every_command_of_the_recovery_runbook_works() {
+    run_page("recovery.md", 10);
 }

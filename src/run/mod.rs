@@ -8,6 +8,7 @@ pub mod audit;
 pub mod checkpoints;
 pub mod clearance;
 pub mod destination;
+pub mod drill;
 pub mod dry;
 pub mod edges;
 pub mod last_resort;

@@ -2,6 +2,7 @@
 
 mod args;
 mod config;
+mod drill;
 mod engine;
 mod evidence;
 mod incident;
@@ -92,7 +93,7 @@ fn run(cli: Cli) -> Outcome {
         Verb::Shadow(verb) => shadow::run(&common, &verb),
         Verb::Venue(args) => venue::run(&common, &args),
         Verb::Status { watch } => Ok(status(&common, watch)),
-        Verb::Kill(verb) => Ok(kill::run(&common, verb)),
+        Verb::Kill(verb) => kill::run(&common, verb),
         Verb::Orders => Ok(with_console(&common, client::orders)),
         Verb::Positions { verb: None } => Ok(with_console(&common, client::positions)),
         Verb::Positions { verb: Some(verb) } => positions::run(&common, &verb),
