@@ -461,7 +461,7 @@ fn listen(path: &Path) -> Result<UnixListener, SocketError> {
 }
 
 /// Connects to a control socket.
-pub(super) fn connect(path: &Path) -> io::Result<UnixStream> {
+pub fn connect(path: &Path) -> io::Result<UnixStream> {
     UnixStream::connect(&Address::of(path)?.path)
 }
 
