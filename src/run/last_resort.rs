@@ -108,6 +108,7 @@ fn say(text: &str) {
 }
 
 /// Without unwinding and without waiting for any thread.
+#[expect(clippy::exit, reason = "the last resort: a thread that hangs would keep the process for ever")]
 fn leave(code: u8) -> ! {
     std::process::exit(i32::from(code))
 }

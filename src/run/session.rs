@@ -240,6 +240,7 @@ pub struct Ended {
 }
 
 /// Starts a session: the line's parts are given, everything around them is made here.
+#[expect(clippy::too_many_lines, reason = "one list: everything that a session is made of, once")]
 pub fn start(ground: Ground, parts: impl Assemble, mut setup: Setup) -> Result<Session, StartError> {
     let placement = placement::decide(&setup.plan.placement, &setup.granted)?.ending_with(setup.last_stage);
     let Ground { paths, lock, epoch, shared, session } = ground;

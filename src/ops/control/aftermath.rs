@@ -44,6 +44,7 @@ enum Owed {
 
 /// What is remembered between two seconds.
 #[derive(Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a debt or a memory of its own")]
 pub(super) struct Aftermath {
     trips: Trips,
     /// Trips before this time were looked at by who lifted the rollback that they led to.

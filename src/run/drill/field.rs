@@ -27,7 +27,7 @@ use crate::venue::binance::rest::{
 };
 
 /// How long anything but the venue's silence may take.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 /// How often is looked.
 const LOOK_EVERY: Duration = Duration::from_millis(2);
 /// Price of orders that are to rest: far below any market of the embedded venue, within its bands.
@@ -63,7 +63,7 @@ pub struct Ground {
 }
 
 /// The field.
-pub struct Field {
+pub(super) struct Field {
     /// The engine's data directory.
     pub(super) paths: Paths,
     /// The venue.

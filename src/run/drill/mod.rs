@@ -149,9 +149,12 @@ fn us_between(from_ns: i64, to_ns: i64) -> u64 {
     u64::try_from(to_ns.saturating_sub(from_ns) / 1_000).unwrap_or(0)
 }
 
+/// One of a run's times, microseconds.
+type Figure = fn(&DrillRun) -> u64;
+
 fn judge(name: &str, times: u64, runs: &[DrillRun], mut failures: Vec<String>) -> DrillResult {
-    let times_of = |figure: fn(&DrillRun) -> u64| runs.iter().map(figure).collect::<Vec<_>>();
-    let figures: [(&str, fn(&DrillRun) -> u64, u64); 3] = [
+    let times_of = |figure: Figure| runs.iter().map(figure).collect::<Vec<_>>();
+    let figures: [(&str, Figure, u64); 3] = [
         ("trip to last order", |r| r.last_order_us, STOP_WITHIN_US),
         ("trip to zero open orders", |r| r.silent_us, SILENT_WITHIN_US),
         ("recovery", |r| r.recovered_us, RECOVERED_WITHIN_US),
