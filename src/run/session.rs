@@ -577,7 +577,7 @@ fn control_config(setup: &Setup, session: &str, stops: &Stops) -> ControlConfig 
         leave: stops.leave.clone(),
         aftermath: AftermathConfig {
             emergency: setup.plan.emergency.clone(),
-            day_loss_limit: None,
+            day_loss_limit: Some(setup.plan.limits().daily_loss_max),
             session: session.to_owned(),
         },
         ..ControlConfig::new(&setup.mode)
