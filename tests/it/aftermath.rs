@@ -105,7 +105,7 @@ fn r_kill_6_repeated_trips_roll_back_and_only_a_named_person_lifts_it() {
     let next = interlock::ops::paths::Paths::new(dir.path(), None);
     std::fs::create_dir_all(&next.data).unwrap();
     std::fs::copy(paths.data.join("trips.json"), next.data.join("trips.json")).unwrap();
-    let mut again = Rig::in_folder(rolling("testnet", 2), next.clone(), None);
+    let mut again = Rig::in_folder(rolling("testnet", 2), next, None);
     again.run_for(1_100);
     assert!(again.has_event("ROLLBACK"), "without the lifting they count across the restart");
     drop(again);
@@ -250,7 +250,7 @@ fn f35_a_trip_may_come_twice() {
 
 struct Dog {
     page: Arc<KillPage>,
-    dog: Watchdog,
+    agent: Watchdog,
     events: Events,
     _dir: tempfile::TempDir,
 }
@@ -265,8 +265,8 @@ fn dog() -> Dog {
         watched(0, "control", 1_000, HaltLevel::CancelAll),
         watched(1, "rest", 10_000, HaltLevel::RiskOff),
     ];
-    let dog = Watchdog::new(Arc::clone(&page), events.sender(), watched);
-    Dog { page, dog, events, _dir: dir }
+    let agent = Watchdog::new(Arc::clone(&page), events.sender(), watched);
+    Dog { page, agent, events, _dir: dir }
 }
 
 fn at(ms: i64) -> Now {
@@ -280,7 +280,7 @@ impl Dog {
             for (slot, _) in beats.iter().enumerate().filter(|(_, beats)| **beats) {
                 self.page.heartbeat(slot, at(ms));
             }
-            self.dog.poll(at(ms));
+            self.agent.poll(at(ms));
         }
     }
     fn level(&self) -> HaltLevel {

@@ -5,6 +5,7 @@
 
 mod bad_input;
 mod disks;
+mod emergency;
 mod hostile_venue;
 mod kill;
 mod modes;

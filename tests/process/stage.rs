@@ -165,6 +165,22 @@ impl Stage {
         engine
     }
 
+    /// The venue's process stands still: sockets stay open, nothing answers.
+    pub(crate) fn stop_venue(&self) {
+        self.signal_venue(rustix::process::Signal::STOP);
+    }
+
+    /// And goes on.
+    pub(crate) fn go_on_venue(&self) {
+        self.signal_venue(rustix::process::Signal::CONT);
+    }
+
+    fn signal_venue(&self, signal: rustix::process::Signal) {
+        let pid = i32::try_from(self.venue.pid).unwrap();
+        assert_ne!(self.venue.pid, std::process::id(), "a venue of its own process");
+        rustix::process::kill_process(rustix::process::Pid::from_raw(pid).unwrap(), signal).unwrap();
+    }
+
     /// What the engines said so far.
     pub(crate) fn log(&self) -> String {
         fs::read_to_string(self.dir.path().join("engine.log")).unwrap()

@@ -31,7 +31,7 @@ const PATIENCE: Duration = Duration::from_mins(1);
 /// How often is looked.
 const LOOK_EVERY: Duration = Duration::from_millis(2);
 /// Price of orders that are to rest: far below any market of the embedded venue, within its bands.
-const FAR_PRICE: u32 = 20_000;
+const FAR_PRICE: u32 = 30_000;
 
 /// The engine's configuration in a drill: a strategy that always wants something, so that there is something to stop; and no
 /// thread of a busy host is taken for one that hangs.

@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::agent::Clock;
+use crate::agent::{Clock, clock};
 use crate::ops::drills::{
     DrillResult, DrillRun, DrillSummary, KIND, RECOVERED_WITHIN_US, SILENT_WITHIN_US, STOP_WITHIN_US, Spread,
 };
@@ -35,6 +35,9 @@ use field::Field;
 const RESTING: u64 = 5;
 /// How long the venue's word may take before a run has failed: the seeds' bound.
 const SILENT_WITHIN: Duration = Duration::from_micros(SILENT_WITHIN_US);
+
+/// How long the journal may lag behind what was written to the socket: many times its own pace.
+const SETTLED: Duration = Duration::from_millis(200);
 
 /// Why a run failed.
 #[derive(Debug, thiserror::Error)]
@@ -129,6 +132,8 @@ fn run_once(drill: &Drill, field: &mut Field) -> Result<DrillRun, DrillError> {
     // The control thread, if it stood still, must come back before anybody can recover.
     drop(tripped.undo);
     let session = field.status()?.boot_id;
+    // What the gateway wrote last must have reached the journal's file.
+    clock::sleep(SETTLED);
     let after = measure::orders_after(&field.paths, tripped.at_ns).map_err(DrillError::Engine)?;
     let left = field.open()?;
     if left > 0 {
