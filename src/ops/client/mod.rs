@@ -12,18 +12,11 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::events::rfc3339;
-use super::marker::{self, Marker};
-use super::paths::Paths;
-use super::protocol::{Answer, RecoverArgs, Request, StrategyArgs, TripArgs, VERSION, Verb};
-use super::socket;
-use super::status::{self, KillStatus, Status};
-use super::watch::{InstrumentLine, OrderLine, Snapshot};
 use crate::agent::{Clock, clock};
 use crate::ops::events::rfc3339;
 use crate::ops::marker::{self, Marker};
 use crate::ops::paths::Paths;
-use crate::ops::protocol::{Answer, RecoverArgs, Request, SymbolArgs, TripArgs, VERSION, Verb};
+use crate::ops::protocol::{Answer, RecoverArgs, Request, StrategyArgs, SymbolArgs, TripArgs, VERSION, Verb};
 use crate::ops::socket;
 use crate::ops::status::{self, KillStatus, Status};
 use crate::ops::watch::{InstrumentLine, OrderLine, Snapshot};
