@@ -1,5 +1,5 @@
-//! How the engine ends when it can't go on (R-KILL-8, F33, F36): always tripped, never with a hang, and with the exit code that no
-//! supervisor restarts.
+//! How the engine ends when it can't go on (R-KILL-8, F33, F36): always tripped, never with a hang, and with the exit code
+//! that no supervisor restarts.
 //!
 //! - A panic anywhere trips the page before anything else, so that a fault in whatever judges the engine can't leave it trading.
 //!   The gateway goes on cancelling on its own thread while the one that failed waits here for the venue's word, a few

@@ -111,8 +111,8 @@ fn a_read_only_directory_is_refused() {
     assert!(said(&output).contains("data directory"), "{}", said(&output));
 }
 
-/// P7, J6, R-KILL-8: the journal can't grow any more. The engine takes no more risk, cancels what is open, and ends by itself with
-/// the code that no supervisor restarts.
+/// P7, J6, R-KILL-8: the journal can't grow any more. The engine takes no more risk, cancels what is open, and ends by itself
+/// with the code that no supervisor restarts.
 #[test]
 fn p7_a_full_disk_is_risk_off_cancels_still_leave_and_the_end_is_halted_ops() {
     let stage = Stage::set();

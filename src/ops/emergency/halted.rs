@@ -66,8 +66,8 @@ pub fn fault(reason: Reason) -> Option<(Effect, &'static str)> {
     FAULTS.iter().find(|(r, ..)| *r == reason).map(|&(_, effect, remedy)| (effect, remedy))
 }
 
-/// Whether a trip is an emergency stop: layer 4 (a drawdown of 15 %), or a loss that rolled the engine back. After one, an account
-/// is traded only after paper has held.
+/// Whether a trip is an emergency stop: layer 4, a drawdown of 15 %. After one, an account is traded only after paper has
+/// held.
 pub fn is_emergency_stop(reason: Reason) -> bool {
     reason.name() == "EMERGENCY_STOP"
 }

@@ -1,5 +1,5 @@
-//! The engine's memory of its trips, across restarts: what the count of trips in a day is taken from. `data/trips.json`, written by
-//! the control thread alone, durably, after each trip.
+//! The engine's memory of its trips, across restarts: what the count of trips in a day is taken from. `data/trips.json`,
+//! written by the control thread alone, durably, after each trip.
 
 use std::fs;
 use std::io;

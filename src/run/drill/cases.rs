@@ -1,5 +1,5 @@
-//! The table of drills (R-KILL-4): what each does to the engine and how it is known that it did. Each is a few lines; what all have
-//! in common (orders that rest, the measuring, the recovery) is in `mod.rs`.
+//! The table of drills (R-KILL-4): what each does to the engine and how it is known that it did. Each is a few lines; what
+//! all have in common (orders that rest, the measuring, the recovery) is in `mod.rs`.
 
 use std::fmt::Write as _;
 use std::io::Write as _;

@@ -235,8 +235,8 @@ impl Field {
         Ok(time_ns / NS_PER_MS)
     }
 
-    /// Places one order that rests, on the engine's account but not by the engine, as somebody's stray order. The venue's code if it
-    /// refuses.
+    /// Places one order that rests, on the engine's account but not by the engine, as somebody's stray order. The venue's code
+    /// if it refuses.
     pub(super) fn place(&mut self) -> Result<Result<(), i32>, DrillError> {
         self.placed += 1;
         let price = FAR_PRICE - self.placed % 1_000;
