@@ -342,6 +342,14 @@ impl Upkeep {
             self.start_sweep(epoch, now);
         }
         if let Some(reconcile) = self.reconcile {
+            // An answer to a question from before the reconcile began is none to it, but it has ended the want. Without asking
+            // again a reconcile that begins while a query is under way would wait for ever.
+            if self.account.answered_since(reconcile.since_mono_ns).is_none() {
+                self.account.want();
+            }
+            if self.listing.answered_since(reconcile.since_mono_ns).is_none() {
+                self.listing.want();
+            }
             let is_read = self.account.answered_since(reconcile.since_mono_ns).is_some()
                 && self.listing.answered_since(reconcile.since_mono_ns).is_some();
             let is_settled = |live: &crate::gateway::orders::Live| {
@@ -400,4 +408,58 @@ fn next_inquiry(orders: &mut Orders, config: &GatewayConfig, now: Now) -> (Optio
 
 const fn bit(instrument: InstrumentId) -> u32 {
     if instrument.index() < INSTRUMENTS_MAX { 1 << instrument.index() } else { 0 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::command::ALL_INSTRUMENTS;
+    use crate::types::StrategyId;
+
+    fn at(ms: i64) -> Now {
+        Now { ns: ms * NS_PER_MS, mono_ns: ms * NS_PER_MS }
+    }
+
+    /// Sends what is due, and answers it.
+    fn round(upkeep: &mut Upkeep, config: &GatewayConfig, now: Now) -> usize {
+        let mut orders = Orders::default();
+        let mut sent = 0;
+        while let Some(request) = upkeep.next_request(&mut orders, config, now) {
+            sent += 1;
+            match request {
+                Request::OpenOrders => {
+                    upkeep.listing_ended(0);
+                }
+                Request::Account => upkeep.account_read(),
+                other => panic!("{other:?}"),
+            }
+        }
+        sent
+    }
+
+    #[test]
+    fn r_ord_3_a_reconcile_that_begins_while_a_query_is_under_way_asks_again() {
+        let (config, mut orders) = (GatewayConfig::default(), Orders::default());
+        let mut upkeep = Upkeep::new(&config);
+        let tripped = HaltView { level: HaltLevel::RiskOff, epoch: 1, lease_valid: false };
+        upkeep.watch(tripped, at(0));
+        upkeep.session_ready(at(0));
+        // Both questions leave, and before their answers come the operator asks for a reconcile.
+        while upkeep.next_request(&mut orders, &config, at(0)).is_some() {}
+        let command = Command {
+            kind: CommandKind::Reconcile,
+            instrument: ALL_INSTRUMENTS,
+            uid: 0,
+            ticket: 1,
+            halt_epoch: 1,
+            strategy: StrategyId::OPERATOR,
+        };
+        upkeep.command(&command, at(1));
+        upkeep.account_read();
+        upkeep.listing_ended(0);
+        let settled = upkeep.settle(&orders, &config, at(2));
+        assert!(settled.session_up && settled.reconciled.is_none(), "those answers are older than it");
+        assert_eq!(round(&mut upkeep, &config, at(5_000)), 2, "so both are asked again");
+        assert_eq!(upkeep.settle(&orders, &config, at(5_001)).reconciled, Some(1));
+    }
 }

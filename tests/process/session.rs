@@ -10,7 +10,7 @@ use interlock::ops::paths::Paths;
 use super::stage::{alone, wait_for};
 
 /// Settings that leave the machine usable: tests run on busy, small hosts.
-const GENTLE: &str = "[placement]\nunpinned = true\nidle = \"park\"\n";
+const GENTLE: &str = "[placement]\nunpinned = true\nidle = \"park\"\n[risk.turnover]\napply = \"never\"\n";
 
 struct Demo {
     dir: tempfile::TempDir,

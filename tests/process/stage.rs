@@ -32,7 +32,7 @@ impl Calm {
     /// Always wants an order or has one.
     const EAGER: &str = "[[strategy]]\nname = \"order_flow_imbalance\"\n[strategy.params]\nenter_centisigma = 1\n\
                          keep_centisigma = -1000\nevents_min = 1\nhalf_life_ms = 100\nspread_max_bp = 1000\ncooldown_ms = 300\n\
-                         entry_life_ms = 600000\n";
+                         entry_life_ms = 600000\n[risk.turnover]\napply = \"never\"\n";
 
     /// Arguments that name it.
     pub(crate) fn args(stage: &Stage) -> Vec<OsString> {
