@@ -101,15 +101,15 @@ fn conclude(common: &Common, paths: &Paths, number: u64, done: &[Done]) -> Outco
     } else {
         writeln!(
             out,
-            "{:<16}{:>6}  {:<28}{:<28}{:<28}",
+            "{:<16}{:>6}  {:<36}{:<36}{:<36}",
             "drill", "runs", "trip to last order", "trip to nothing open", "recover to trading"
         )?;
-        writeln!(out, "{:<24}{}", "", "p50 / p99 / max             ".repeat(3).trim_end())?;
+        writeln!(out, "{:<24}{}", "", "p50 / p99 / max                     ".repeat(3).trim_end())?;
         for one in done {
             let r = &one.result;
             writeln!(
                 out,
-                "{:<16}{:>6}  {:<28}{:<28}{:<28}{}",
+                "{:<16}{:>6}  {:<36}{:<36}{:<36}{}",
                 r.name,
                 r.runs,
                 spread(r.last_order),
