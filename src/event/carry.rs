@@ -5,7 +5,7 @@
 //! A carry-over is one [`Carry::Begin`], which says how many facts follow, and then those. They are on the
 //! line before feed reads anything. Orders that had not ended come beside it, as `Body::Carried`.
 
-use crate::types::{Cash, InstrumentId, PositionParts, StrategyId, TradeId};
+use crate::types::{Cash, InstrumentId, PositionParts, Price, StrategyId, TradeId};
 
 /// One piece of what is carried over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,6 +42,10 @@ pub struct CarriedPosition {
     pub position: PositionParts,
     /// The venue's highest trade number that is booked in it (net only): what comes after it was missed.
     pub last_trade: TradeId,
+    /// The middle that it was last valued at (net only); zero = none.
+    pub mark: Price,
+    /// Result on the instrument when the open trade began (a strategy's own only).
+    pub opened: Cash,
 }
 
 /// The account's result, in the quote currency, and the layers over all of it.
@@ -53,6 +57,8 @@ pub struct CarriedAccount {
     pub result: Cash,
     /// The highest result that was reached.
     pub peak: Cash,
+    /// The lowest result since that peak.
+    pub worst: Cash,
     /// Day, counted from the epoch, UTC.
     pub day: i32,
     /// Result when that day began.
@@ -86,6 +92,8 @@ pub struct CarriedStrategy {
     pub disabled: bool,
     /// Weight in basis points (10 000 = full size).
     pub weight_bp: u32,
+    /// Where it moves to, a step a day.
+    pub target_bp: u32,
     /// The day, counted from the epoch, on which the weight was last moved.
     pub weight_day: i32,
 }

@@ -43,6 +43,8 @@ pub enum CommandKind {
     EnableStrategy = 8,
     /// A strategy may not enter any more.
     DisableStrategy = 9,
+    /// The emergency stop (L4) is reset by a named person; durable before it takes effect.
+    ResetEmergency = 10,
 }
 
 impl CommandKind {

@@ -9,6 +9,7 @@ pub mod decision;
 pub mod fact;
 pub mod intent;
 pub mod latency;
+pub mod layers;
 pub mod ledger;
 pub mod line;
 pub mod record;
@@ -22,6 +23,7 @@ pub use fact::{
 };
 pub use intent::{Action, Claim, Intent, OrderSpec};
 pub use latency::{OrderTrace, Sample};
+pub use layers::{Layers, LayersConfig};
 pub use ledger::{Change, Fill, Ledger, Tracked};
 pub use line::{Item, Slot, Stamps};
 pub use record::Record;

@@ -40,11 +40,12 @@ impl Wire for PositionParts {
 }
 
 wire_struct!(CarryHead { journal_seq, follow });
-wire_struct!(CarriedPosition { instrument, strategy, position, last_trade });
+wire_struct!(CarriedPosition { instrument, strategy, position, last_trade, mark, opened });
 wire_struct!(CarriedAccount {
     settled,
     result,
     peak,
+    worst,
     day,
     day_start,
     day_entries,
@@ -55,7 +56,7 @@ wire_struct!(CarriedAccount {
     preservation_ns,
     served_bp,
 });
-wire_struct!(CarriedStrategy { strategy, losses, trades, disabled, weight_bp, weight_day });
+wire_struct!(CarriedStrategy { strategy, losses, trades, disabled, weight_bp, target_bp, weight_day });
 
 /// The pieces: number, variant, name.
 macro_rules! pieces {

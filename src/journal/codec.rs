@@ -73,7 +73,7 @@ wire_enum!(LinkId, "link" { 0 = Market "MARKET", 1 = Account "ACCOUNT", 2 = Orde
 wire_enum!(CommandKind, "command kind" {
     0 = Tripped "TRIPPED", 1 = Arm "ARM", 2 = Flatten "FLATTEN", 3 = CancelAll "CANCEL_ALL", 4 = Reconcile "RECONCILE",
     5 = Freeze "FREEZE", 6 = Unfreeze "UNFREEZE", 7 = Stop "STOP", 8 = EnableStrategy "ENABLE_STRATEGY",
-    9 = DisableStrategy "DISABLE_STRATEGY",
+    9 = DisableStrategy "DISABLE_STRATEGY", 10 = ResetEmergency "RESET_EMERGENCY",
 });
 
 wire_struct!(Level { price, qty });

@@ -24,6 +24,7 @@ pub mod latency;
 pub mod lock;
 pub mod marker;
 pub mod paths;
+pub mod progress;
 pub mod protocol;
 pub mod rates;
 pub mod readiness;

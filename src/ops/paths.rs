@@ -36,6 +36,10 @@ impl Paths {
     pub fn heartbeat(&self) -> PathBuf {
         self.data.join("heartbeat.json")
     }
+    /// What earlier sessions left: a cache, of which the journal is the truth.
+    pub fn state(&self) -> PathBuf {
+        self.data.join("state.json")
+    }
     /// The event log.
     pub fn events(&self) -> PathBuf {
         self.data.join("events.jsonl")

@@ -47,11 +47,17 @@ pub enum Verb {
     StrategyEnable,
     /// A strategy may not enter any more.
     StrategyDisable,
+    /// Reset the emergency stop (L4).
+    LayersReset,
+    /// Let a disabled strategy enter again.
+    LayersEnable,
+    /// Let a strategy enter nothing.
+    LayersDisable,
 }
 
 impl Verb {
     /// The table: every command, its name and whether the readers' socket has it.
-    pub const ALL: [(Self, &'static str, bool); 13] = [
+    pub const ALL: [(Self, &'static str, bool); 16] = [
         (Self::Ping, "ping", true),
         (Self::Status, "status", true),
         (Self::KillStatus, "kill.status", true),
@@ -65,6 +71,9 @@ impl Verb {
         (Self::Unfreeze, "unfreeze", false),
         (Self::StrategyEnable, "strategy.enable", false),
         (Self::StrategyDisable, "strategy.disable", false),
+        (Self::LayersReset, "layers.reset", false),
+        (Self::LayersEnable, "layers.enable", false),
+        (Self::LayersDisable, "layers.disable", false),
     ];
 
     /// By name.
@@ -256,6 +265,19 @@ pub struct StrategyArgs {
     /// Why: what was found when it was looked at.
     pub cause: String,
     /// Who says so.
+    pub by: String,
+}
+
+/// Arguments of the commands that concern layers.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LayerArgs {
+    /// The strategy, by name (the second one of a name is `name#2`); empty for the emergency stop.
+    #[serde(default)]
+    pub strategy: String,
+    /// What was looked at, and why it may go on.
+    pub cause: String,
+    /// The person who decides.
     pub by: String,
 }
 

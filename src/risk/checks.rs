@@ -11,6 +11,7 @@ use crate::types::time::NS_PER_S;
 use crate::types::{Cash, ClientOrderId, OrderTerms, Price, Qty, Reason, RuleContext, Side, StrategyId};
 
 use super::kill::halt_allows;
+use super::layers;
 use super::limits::checks as lately;
 use super::state::{Balance, Slot, State, paying_asset};
 use super::throttle::Likeness;
@@ -54,11 +55,14 @@ const fn every(name: &'static str, help: &'static str, run: fn(&Case<'_>) -> Res
 pub const CHECKS: &[Check] = &[
     every("halt", "the kill page and the lease allow it, by the rule of the halt levels", halt),
     entry("stopping", "the engine is not stopping", stopping),
+    entry("emergency_stop", "L4: the drawdown has not ended everything", layers::emergency),
+    entry("daily_loss", "L2: the day has not lost what a day may lose", layers::daily_loss),
     entry("symbol", "the symbol is on the allowlist and trading at the venue", symbol),
     entry("account", "the venue has told the balance that pays, on a living account link", account),
     entry("clock", "the venue's clock is known and near ours", clock),
     entry("frozen", "no unknown outcome, conflict, overfill or freeze on the instrument", frozen),
     entry("strategy", "the strategy is not disabled until a named person enables it (C9)", lately::switch),
+    entry("circuit_breaker", "L3: the strategy is not disabled by losses in a row", layers::circuit_breaker),
     entry("book", "the book is valid and fresh", book),
     entry("market_data", "market data of the instrument is fresh", market_data),
     entry("news", "no news window", lately::news),
@@ -69,6 +73,13 @@ pub const CHECKS: &[Check] = &[
     entry("period_collar", "the price is near all middles of the last period (C4)", lately::period_collar),
     every("venue_rules", "the venue's filters let it in", venue_rules),
     entry("order_value", "its value is within our maximum", order_value),
+    entry("size", "its value is within what weight and preservation leave of the maximum", layers::size),
+    entry(
+        "trade_risk",
+        "L1: what it may lose to its stop is within a trade's share of equity",
+        layers::trade_risk,
+    ),
+    entry("ramp_entries", "the ramp's entries of the day are not used up", layers::ramp_entries),
     entry("order_qty", "its quantity is within our maximum", order_qty),
     entry(
         "position_limit",
@@ -94,7 +105,7 @@ pub const CHECKS: &[Check] = &[
     every("throttle", "not too many messages; a quarter of the burst is kept for exits", throttle),
 ];
 
-const fn require(holds: bool, otherwise: Reason) -> Result<(), Reason> {
+pub(super) const fn require(holds: bool, otherwise: Reason) -> Result<(), Reason> {
     if holds { Ok(()) } else { Err(otherwise) }
 }
 

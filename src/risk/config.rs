@@ -10,6 +10,7 @@ use super::limits::config::{
     CorrelationConfig, FanOutConfig, GROUPS_MAX, NoTradeConfig, RepeatConfig, SymbolLimits, TurnoverConfig,
     check,
 };
+use crate::event::layers::{LayersConfig, LayersError};
 use crate::limits::ORDERS_OPEN_MAX;
 use crate::types::{Cash, Qty, Symbol};
 
@@ -65,6 +66,8 @@ pub struct RiskConfig {
     pub fan_out: FanOutConfig,
     /// Instruments that move together.
     pub correlation: CorrelationConfig,
+    /// What outlives orders: daily loss, streaks, drawdown, preservation, weights, ramp.
+    pub layers: LayersConfig,
 }
 
 impl Default for RiskConfig {
@@ -94,6 +97,7 @@ impl Default for RiskConfig {
             repeat: RepeatConfig::default(),
             fan_out: FanOutConfig::default(),
             correlation: CorrelationConfig::default(),
+            layers: LayersConfig::default(),
         }
     }
 }
@@ -144,6 +148,8 @@ pub enum RiskConfigError {
         /// How many that would be.
         orders: u64,
     },
+    /// A figure of the layers.
+    Layers(LayersError),
     /// Two instruments are paid in different currencies, so that exposures can't be added up.
     QuoteMismatch {
         /// One.
@@ -172,6 +178,7 @@ impl fmt::Display for RiskConfigError {
                 "risk.duplicate_window_ms: {orders} orders could fall into it and {DUPLICATES_REMEMBERED} are \
                  remembered; shorten it, or lower risk.messages_per_s or risk.messages_burst"
             ),
+            Self::Layers(error) => write!(f, "{error}"),
             Self::QuoteMismatch { first, second } => write!(
                 f,
                 "{first} and {second} are paid in different currencies, so that no total exposure can be \
@@ -231,6 +238,7 @@ impl RiskConfig {
                 return Err(RiskConfigError::Range { key, value, min, max, why });
             }
         }
+        self.layers.check().map_err(RiskConfigError::Layers)?;
         let window = u64::from(self.messages_per_s) * u64::from(self.duplicate_window_ms) / 1_000;
         let orders = window + 1 + u64::from(self.messages_burst);
         if orders > DUPLICATES_REMEMBERED as u64 {

@@ -12,12 +12,14 @@ mod bounded;
 mod checks;
 mod config;
 mod kill;
+mod layers;
 mod limits;
 mod stage;
 mod state;
 mod throttle;
 
-use crate::event::{Action, Decision, Fact, Intent, Order, OrderSpec, Stamps, Verdict};
+use crate::event::layers::Alarm;
+use crate::event::{Action, Decision, Fact, Intent, Layers, Order, OrderSpec, Stamps, Verdict};
 use crate::shared::HaltView;
 use crate::types::{
     Cash, ClientOrderId, InstrumentId, InstrumentTable, OrderState, Position, Qty, Reason, StrategyId,
@@ -85,6 +87,17 @@ impl Risk {
     #[inline]
     pub fn on_fact(&mut self, fact: &Fact) {
         self.state.on_fact(fact);
+    }
+
+    /// What the layers brought about since the last call: told once.
+    #[inline]
+    pub const fn take_alarm(&mut self) -> Alarm {
+        self.state.layers.take_alarm()
+    }
+
+    /// The layers.
+    pub const fn layers(&self) -> &Layers {
+        &self.state.layers
     }
 
     /// Judges an intent and, if it may leave, books it. `record` puts the decision into the journal ring and says whether it

@@ -105,6 +105,9 @@ impl<K: KillSource> Judge<K> {
         if matches!(fact.body, Body::Order(_) | Body::Reply(_)) {
             self.ports.counters.set(Counter::OrdersExecuted, self.risk.executed());
         }
+        if self.risk.take_alarm().emergency {
+            (self.ports.trip)(Reason::EmergencyStop);
+        }
         let market = matches!(
             fact.body,
             Body::Quote(_) | Body::Trade(_) | Body::Depth(_) | Body::BookStatus(_) | Body::Bar(_)

@@ -9,13 +9,13 @@ use crate::event::command::ALL_INSTRUMENTS;
 use crate::event::fact::LinkId;
 use crate::event::ledger::tracked;
 use crate::event::{
-    Body, CarriedPosition, Carry, Change, Command, CommandKind, Fact, Fill, Intent, Ledger, OrderSpec,
-    OrderUpdate, Quote, Reply, Tracked,
+    Body, CarriedPosition, Carry, Change, Command, CommandKind, Fact, Fill, Intent, Layers, Ledger,
+    OrderSpec, OrderUpdate, Quote, Reply, Tracked,
 };
 use crate::limits::ASSETS_MAX;
 use crate::types::{
     AssetId, Cash, ClientOrderId, Instrument, InstrumentId, InstrumentTable, Level, OrderState, Position,
-    Price, Qty, Reason, Side,
+    Price, Qty, Reason, Side, StrategyId, TradeId,
 };
 
 use super::config::{RiskConfig, RiskConfigError};
@@ -42,6 +42,8 @@ pub(super) struct Limits {
 pub(super) struct Reserve {
     /// Price that its value is computed with; zero for an adopted order, which has only its own.
     price: Price,
+    /// Whose position it changes.
+    owner: StrategyId,
     /// Its part of the total exposure.
     exposure: Cash,
     /// What it may still fill.
@@ -131,6 +133,7 @@ pub(super) struct State {
     pub(super) stopping: bool,
     /// The limits that look beyond the single order.
     pub(super) lately: Lately,
+    pub(super) layers: Layers,
 }
 
 const MS: i64 = crate::types::time::NS_PER_MS;
@@ -180,6 +183,7 @@ impl State {
             recent: Recent::new(),
             stopping: false,
             lately: Lately::new(config, table)?,
+            layers: Layers::new(&config.layers, table.all().len()),
         })
     }
 
@@ -196,6 +200,7 @@ impl State {
     pub(super) fn on_fact(&mut self, fact: &Fact) {
         self.now_ns = fact.recv_ns;
         self.lately.on_time(fact.recv_ns);
+        self.layers.on_time(fact.recv_ns);
         match &fact.body {
             Body::Quote(quote) => self.on_quote(quote),
             Body::Trade(trade) => self.touch(trade.instrument),
@@ -217,10 +222,12 @@ impl State {
             }
             Body::Link(link) if !link.up => self.on_link_down(link.link),
             Body::Order(update) => self.on_update(update),
-            Body::Carried(order) => match self.ledger.carry(order, Reserve::default()) {
-                Ok(_) => self.reserve(order.client),
-                Err(_) => self.freeze(order.instrument, Reason::OrderTableFull),
-            },
+            Body::Carried(order) => {
+                match self.ledger.carry(order, Reserve { owner: order.strategy, ..Reserve::default() }) {
+                    Ok(_) => self.reserve(order.client),
+                    Err(_) => self.freeze(order.instrument, Reason::OrderTableFull),
+                }
+            }
             Body::Reply(reply) => self.on_reply(reply),
             Body::Balance(update) => {
                 if let Some(balance) = self.balances.get_mut(update.asset.index()) {
@@ -258,6 +265,9 @@ impl State {
         let now_ns = self.now_ns;
         let Some(slot) = self.slots.get_mut(quote.instrument.index()) else { return };
         (slot.bid, slot.ask, slot.quote_ns, slot.market_ns) = (quote.bid, quote.ask, now_ns, now_ns);
+        if let Some(middle) = slot.middle() {
+            self.layers.on_middle(quote.instrument, middle, now_ns);
+        }
         if !slot.position.qty.is_zero() {
             self.mark(quote.instrument);
         }
@@ -284,6 +294,7 @@ impl State {
     }
 
     fn on_command(&mut self, command: &Command) {
+        self.layers.on_command(command, self.now_ns);
         let concerns =
             |slot: &Slot| command.instrument == ALL_INSTRUMENTS || command.instrument == slot.instrument.id;
         match command.kind {
@@ -306,14 +317,15 @@ impl State {
             | CommandKind::Arm
             | CommandKind::Flatten
             | CommandKind::CancelAll
-            | CommandKind::Reconcile => {}
+            | CommandKind::Reconcile
+            | CommandKind::ResetEmergency => {}
         }
     }
 
     fn on_update(&mut self, update: &OrderUpdate) {
         match self.ledger.on_update(update) {
             None => {}
-            Some(Ok(change)) => self.on_change(&change, update.venue_ns),
+            Some(Ok(change)) => self.on_change(&change, update.trade, update.venue_ns),
             // An order that may be open and can't be kept: nothing may be added where it stands.
             Some(Err(_)) => self.freeze(update.instrument, Reason::OrderTableFull),
         }
@@ -321,16 +333,18 @@ impl State {
 
     fn on_reply(&mut self, reply: &Reply) {
         if let Some(change) = self.ledger.on_reply(reply) {
-            self.on_change(&change, reply.venue_ns);
+            self.on_change(&change, TradeId(0), reply.venue_ns);
         }
     }
 
-    fn on_change(&mut self, change: &Change, venue_ns: i64) {
+    fn on_change(&mut self, change: &Change, trade: TradeId, venue_ns: i64) {
         if let Some(fill) = &change.fill {
             self.book(change.instrument, fill, venue_ns);
             let slot = self.slots.get(change.instrument.index());
             if let Some((slot, order)) = slot.zip(self.ledger.get(change.client)) {
                 self.lately.on_fill(change, order, (&slot.position, &slot.instrument), self.now_ns);
+                let owner = order.extra.owner;
+                self.layers.on_change((change, trade), order, owner, &slot.instrument, self.now_ns);
             }
         }
         if change.overfill {
@@ -426,7 +440,7 @@ impl State {
     pub(super) fn approve(&mut self, intent: &Intent, spec: &OrderSpec) {
         let decision = is_decision(self, intent);
         let price = self.slots.get(intent.instrument.index()).map_or(spec.price, |s| s.value_price(spec));
-        let reserve = Reserve { price, ..Reserve::default() };
+        let reserve = Reserve { price, owner: intent.owner, ..Reserve::default() };
         let mut order = tracked(intent.client, intent.instrument, intent.strategy, spec, reserve);
         order.state = OrderState::Approved;
         order.reduce_only = intent.reduce_only;
@@ -443,6 +457,7 @@ impl State {
 
     /// What an earlier session left.
     fn on_carry(&mut self, carry: &Carry) {
+        self.layers.on_carry(carry);
         match carry {
             Carry::Net(CarriedPosition { instrument, position, .. }) => {
                 if let Some(slot) = self.slots.get_mut(instrument.index()) {
@@ -494,14 +509,15 @@ fn value(price: Price, qty: Qty) -> Cash {
 }
 
 fn reserve_of(order: &Tracked<Reserve>) -> Reserve {
-    let price = order.extra.price;
+    let (price, owner) = (order.extra.price, order.extra.owner);
     if !order.state.is_exposed() {
-        return Reserve { price, ..Reserve::default() };
+        return Reserve { price, owner, ..Reserve::default() };
     }
     let open = order.remaining();
     let worth = value(price.max(order.price), open);
     Reserve {
         price,
+        owner,
         exposure: if order.reduce_only { Cash::ZERO } else { worth },
         open,
         committed: match order.side {

@@ -1,16 +1,19 @@
-//! From a plan, an environment and a command line to the case that the gates judge. Everything that decides whether live may start
-//! is put together here and nowhere else.
+//! From a plan, an environment and a command line to the case that the gates judge. Everything that decides whether live may
+//! start is put together here and nowhere else.
 
+use crate::event::layers::RampStage;
 use crate::net::Endpoint;
 use crate::ops::emergency::holds;
 use crate::ops::gates::{Bound, Bounded, Case, Cleared, Sources};
 use crate::ops::paths::Paths;
+use crate::ops::progress::Progress;
 use crate::ops::readiness::{self, Readiness, Signs};
 use crate::risk::PHASES;
 use crate::types::Cash;
 
 use super::access::{Access, AccessError};
 use super::plan::{Environment, Plan};
+use super::session::journal_dir;
 
 /// What is asked to go live.
 #[derive(Clone, Copy, Debug)]
@@ -45,7 +48,7 @@ pub fn case(asked: &Asked<'_>) -> Case {
         live_confirm: asked.live_confirm.map(ToOwned::to_owned),
         venue: asked.access.map_err(ToString::to_string).and_then(|access| same_venue(plan, access)),
         key: asked.access.map_err(ToString::to_string).and_then(|access| key(plan, access)),
-        phase: phase(&bounded),
+        phase: phase(plan, asked.paths, bounded.phase),
         bounded,
         rollback: holds::check(asked.paths, "live").map(|()| "none is in force".to_owned()),
         readiness: nothing_known(),
@@ -140,14 +143,16 @@ fn bounded(plan: &Plan) -> Bounded {
     Bounded { phase: section.phase.into(), faults, limits: limits.unwrap_or_default() }
 }
 
-/// Whether the evidence allows the configured phase.
-fn phase(bounded: &Bounded) -> Result<String, String> {
-    match bounded.phase {
-        1 => Ok("phase 1 needs no earlier one".to_owned()),
-        other => {
-            Err(format!("phase {other} needs the criteria of the phase before it, which are not computed"))
-        }
+/// Whether the evidence allows the configured phase, and the stage of the ramp if there is one.
+fn phase(plan: &Plan, paths: &Paths, phase: u32) -> Result<String, String> {
+    let stage = plan.risk.layers.ramp.stage;
+    let first = matches!(stage, RampStage::Off | RampStage::Canary);
+    if phase <= 1 && first {
+        return Ok(format!("phase {phase} and this stage of the ramp need no earlier one"));
     }
+    let progress = Progress::gather(&journal_dir(paths), &paths.events())?;
+    let phase = progress.allows_phase(phase)?;
+    if first { Ok(phase) } else { progress.allows_stage(stage).map(|stage| format!("{phase}; {stage}")) }
 }
 
 /// That the venue in use is the one that the configuration names: the hash covers the configuration, and nothing else.

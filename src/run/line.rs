@@ -37,11 +37,14 @@ pub struct Shared {
 }
 
 impl Shared {
-    /// Trips the page at risk-off: what a stage does when its journal ring is full.
+    /// Trips the page: at risk-off, as a stage does when its journal ring is full; for the emergency stop everything is taken
+    /// out of the venue's book.
     fn tripper(&self) -> Box<dyn FnMut(Reason) + Send> {
         let (page, clock) = (Arc::clone(&self.page), self.clock.clone());
         Box::new(move |reason| {
-            page.trip(HaltLevel::RiskOff, reason, clock.now().ns);
+            let emergency = reason == Reason::EmergencyStop;
+            let level = if emergency { HaltLevel::CancelAll } else { HaltLevel::RiskOff };
+            page.trip(level, reason, clock.now().ns);
         })
     }
 }

@@ -5,6 +5,7 @@
 
 pub mod access;
 pub mod audit;
+pub mod carry;
 pub mod checkpoints;
 pub mod clearance;
 pub mod destination;

@@ -41,15 +41,22 @@ pub struct PaperDoor {
 }
 
 impl PaperDoor {
-    /// Over the session's instruments, with the money that the configuration gives.
+    /// Over the session's instruments, with the money that the configuration gives, or with what the account held when its
+    /// last session ended.
     pub fn new(
         table: &InstrumentTable,
         section: &PaperSection,
+        held: Option<Vec<(AssetId, Qty)>>,
         orders: OrderConfig,
         seed: u64,
     ) -> Result<Self, StartError> {
         let wrong = |what: String| StartError::Parts(what);
-        let balances = assumed_balances(section, table)?;
+        let mut balances = assumed_balances(section, table)?;
+        if let Some(held) = held {
+            // An asset that is new to the session starts with what is configured.
+            balances.retain(|(asset, _)| held.iter().all(|(known, _)| known != asset));
+            balances.extend(held);
+        }
         let latency = Latency::Uniform {
             min_ns: us(section.latency_min_us) / 2,
             max_ns: us(section.latency_max_us) / 2,

@@ -207,7 +207,9 @@ impl Stages {
         let session = replay_session(&plan, &table)
             .ok_or_else(|| wrong("no key could be made to encode its requests with".to_owned()))?;
         Ok(Self {
-            signal: Signal::new(header.boot_epoch, &table, running).map_err(|e| wrong(e.to_string()))?,
+            signal: Signal::new(header.boot_epoch, &table, running)
+                .map_err(|e| wrong(e.to_string()))?
+                .with_layers(&plan.limits().layers),
             risk: Risk::new(&plan.limits(), &table, &everything).map_err(|e| wrong(e.to_string()))?,
             comparer: Comparer::new(session),
             untraced: None,

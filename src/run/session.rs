@@ -9,8 +9,10 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::agent::cpu::{self, Granted};
+use crate::agent::ring::Producer;
 use crate::agent::runner::{RunnerConfig, StopFlag};
 use crate::agent::{Agent, AgentRunner, Clock, IdleStrategy, clock};
+use crate::event::Body;
 use crate::feed::RestAnswer;
 use crate::journal::entry::Recovered;
 use crate::journal::note::SigningKey;
@@ -33,6 +35,7 @@ use crate::types::{InstrumentTable, Reason};
 
 use super::access::HaltReference;
 use super::audit::{All, Audit};
+use super::carry::CarryOver;
 use super::checkpoints::Checkpoints;
 use super::line::{Assemble, Shared};
 use super::placement::{self, HotThread, Placement, PlacementError, Stage};
@@ -182,6 +185,8 @@ pub struct Setup {
     pub last_stage: Stage,
     /// Nothing that adds risk is written to the venue.
     pub dry_run: bool,
+    /// What earlier sessions left: facts, notes, events.
+    pub carried: CarryOver,
     /// Events that follow the boot's seal.
     pub first_events: Vec<Event>,
     /// Who armed a live session, with every gate and its evidence, for the session's header.
@@ -248,11 +253,13 @@ pub fn start(ground: Ground, parts: impl Assemble, mut setup: Setup) -> Result<S
     cpu::confine_current_thread(&placement.cold_cores).map_err(io_error("confining the cold threads"))?;
     tell_the_halt_tool(&paths, &setup.halt)?;
 
-    let line = parts.assemble(&shared);
+    let mut line = parts.assemble(&shared);
+    carry_over(&mut setup, &mut line.ends.found)?;
     let (to_control, control_watcher) = watch::channel();
     let (to_main, watcher) = watch::channel();
     let header = header(&setup, &shared, &session, epoch, &placement);
-    let view = View::new(setup.prepared_table.clone(), &setup.strategies, vec![to_control, to_main]);
+    let view = View::new(setup.prepared_table.clone(), &setup.strategies, vec![to_control, to_main])
+        .with_layers(&setup.plan.limits().layers);
     let (collector, collected) = shadow::collection(&setup.plan, setup.prepared_table.all().len()).unzip();
     let (writer, handle) = Writer::create(
         Arc::new(RealDisk) as Arc<dyn Disk>,
@@ -506,6 +513,7 @@ fn header(setup: &Setup, shared: &Shared, session: &str, epoch: u32, placement: 
     if let Some((_, gates)) = &setup.cleared {
         header.notes.insert("gates".to_owned(), gates.clone());
     }
+    header.notes.extend(setup.carried.notes.iter().cloned());
     header.notes.insert("threads".to_owned(), json!(threads));
     header.notes.insert("counter_clock".to_owned(), json!(shared.clock.has_counter()));
     header
@@ -529,6 +537,18 @@ fn open_scribe(
     };
     Scribe::open(about, paths, collected, events)
         .map_err(io_error(format!("opening {}", paths.shadow_decisions().display())))
+}
+
+/// What earlier sessions left is on the line before anything else.
+fn carry_over(setup: &mut Setup, found: &mut Producer<Body>) -> Result<(), StartError> {
+    let count = setup.carried.facts.len();
+    for carry in setup.carried.facts.drain(..) {
+        found.push(Body::Carry(carry)).map_err(|_| {
+            StartError::Parts(format!("{count} pieces of earlier sessions are too many to carry over"))
+        })?;
+    }
+    setup.first_events.append(&mut setup.carried.events);
+    Ok(())
 }
 
 fn writer_config(plan: &Plan) -> WriterConfig {

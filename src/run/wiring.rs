@@ -10,7 +10,7 @@ use crate::net::{Endpoint, TcpConnector, TcpTimeouts, client_config};
 use crate::risk::Risk;
 use crate::signal::{Running, Signal};
 use crate::types::time::{NS_PER_MS, NS_PER_S};
-use crate::types::{InstrumentId, InstrumentTable};
+use crate::types::{AssetId, InstrumentId, InstrumentTable, Qty};
 use crate::venue::binance::account::AccountSession;
 use crate::venue::binance::market::{MarketConfig, MarketSession};
 use crate::venue::binance::orders::{OrderConfig, OrderSession};
@@ -38,6 +38,8 @@ pub struct Brain {
     pub running: Vec<Running>,
     /// The venue's rate limits.
     pub limits: Vec<Limit>,
+    /// What the paper account held when its last session ended, instead of the configured balances.
+    pub balances: Option<Vec<(AssetId, Qty)>>,
     /// Entropy for masks and jitter.
     pub seed: u64,
 }
@@ -87,7 +89,8 @@ fn connector(endpoint: &Endpoint, tls: &Arc<ClientConfig>) -> TcpConnector {
 fn minds(plan: &Plan, brain: Brain) -> Result<(Signal, Risk, InstrumentTable, Vec<Limit>), StartError> {
     let everything: Vec<InstrumentId> = brain.table.all().iter().map(|i| i.id).collect();
     let signal = Signal::new(brain.epoch, &brain.table, brain.running)
-        .map_err(|e| StartError::Parts(e.to_string()))?;
+        .map_err(|e| StartError::Parts(e.to_string()))?
+        .with_layers(&plan.limits().layers);
     let risk =
         Risk::new(&plan.limits(), &brain.table, &everything).map_err(|e| StartError::Parts(e.to_string()))?;
     Ok((signal, risk, brain.table, brain.limits))
@@ -161,10 +164,11 @@ fn door_parts(
 pub fn paper_parts(
     plan: &Plan,
     access: &Access,
-    brain: Brain,
+    mut brain: Brain,
 ) -> Result<Parts<TcpConnector, TcpConnector, PaperDoor>, StartError> {
     let tls = client_config(&access.roots);
     let seed = brain.seed;
+    let held = brain.balances.take();
     let (signal, risk, table, limits) = minds(plan, brain)?;
     Ok(Parts {
         feed: feed_config(plan),
@@ -173,7 +177,7 @@ pub fn paper_parts(
         signal,
         risk,
         forward_market: true,
-        door: PaperDoor::new(&table, &plan.paper, order_config(plan), seed)?,
+        door: PaperDoor::new(&table, &plan.paper, held, order_config(plan), seed)?,
         gateway: gateway_config(plan),
         limits,
     })

@@ -13,17 +13,19 @@ mod stage;
 
 use crate::event::command::ALL_INSTRUMENTS;
 use crate::event::fact::LinkId;
+use crate::event::layers::{FULL_BP, LayersConfig};
 use crate::event::ledger::tracked;
 use crate::event::{
     Action, Bar, Body, CarriedOrder, CarriedPosition, Carry, Change, Claim, Command, CommandKind, Depth,
-    Fact, Intent, Ledger, Quote, Reply, ReplyKind, Trade,
+    Fact, Intent, Layers, Ledger, Quote, Reply, ReplyKind, Trade,
 };
 use crate::limits::{BOOK_LEVELS_MAX, INTENTS_PER_FACT_MAX, STRATEGIES_MAX};
 use crate::strategy::context::has_passed;
 use crate::strategy::{Context, ContextParts, OrderNews, Own, Strategy, Wish, Wishes};
 use crate::types::time::NS_PER_MS;
 use crate::types::{
-    Book, ClientOrderId, Instrument, InstrumentId, InstrumentTable, OrderState, Position, Reason, StrategyId,
+    Book, ClientOrderId, Instrument, InstrumentId, InstrumentTable, OrderState, Position, Price, Qty, Reason,
+    StrategyId, TradeId,
 };
 
 use operator::{Progress, Task};
@@ -135,6 +137,8 @@ pub struct Signal {
     markets: Vec<Market>,
     runners: Vec<Runner>,
     ledger: Ledger<Own>,
+    /// Losses, drawdown, weights: what entries are sized by, and what ends them.
+    layers: Layers,
     wishes: Wishes,
     /// Venue's clock minus ours, less the error of the measurement.
     venue_ahead_ns: Option<i64>,
@@ -177,6 +181,7 @@ impl Signal {
             markets,
             runners,
             ledger: Ledger::default(),
+            layers: Layers::new(&LayersConfig::default(), table.all().len()),
             wishes: Wishes::default(),
             venue_ahead_ns: None,
             stopping: false,
@@ -184,6 +189,13 @@ impl Signal {
             bars_closed: 0,
             timer_first: 0,
         })
+    }
+
+    /// With the session's figures of the layers. Before the first fact.
+    #[must_use]
+    pub fn with_layers(mut self, config: &LayersConfig) -> Self {
+        self.layers = Layers::new(config, self.markets.len());
+        self
     }
 
     /// Bars closed so far.
@@ -210,6 +222,7 @@ impl Signal {
     /// Folds a fact, and raises what it causes.
     pub fn on_fact(&mut self, fact: &Fact, sink: &mut Sink<'_>) {
         self.budget = INTENTS_PER_FACT_MAX;
+        self.layers.on_time(fact.recv_ns);
         match &fact.body {
             Body::Quote(quote) => self.on_quote(fact, quote, sink),
             Body::Trade(trade) => self.on_trade(fact, trade, sink),
@@ -224,12 +237,15 @@ impl Signal {
             Body::Order(update) => {
                 // An order that is ours and can't be kept is risk's to freeze; here it has no strategy.
                 if let Some(Ok(change)) = self.ledger.on_update(update) {
-                    self.on_change(fact, &change, Reason::None, sink);
+                    self.on_change(fact, (&change, update.trade), Reason::None, sink);
                 }
             }
             Body::Carried(order) => self.on_carried(order),
             Body::Reply(reply) => self.on_reply(fact, reply, sink),
-            Body::Command(command) => self.on_command(command),
+            Body::Command(command) => {
+                self.layers.on_command(command, fact.recv_ns);
+                self.on_command(command);
+            }
             Body::ClockOffset(offset) => {
                 self.venue_ahead_ns =
                     Some(offset.offset_ns.saturating_sub(offset.round_trip_ns.saturating_abs() / 2));
@@ -238,11 +254,26 @@ impl Signal {
             Body::Carry(carry) => self.on_carry(carry),
             Body::Balance(_) | Body::Link(_) => {}
         }
+        self.obey_layers();
         self.work_for_operator(fact, sink);
+    }
+
+    /// What the daily loss and the emergency stop bring about: what works is cancelled, what is held is closed.
+    fn obey_layers(&mut self) {
+        let alarm = self.layers.take_alarm();
+        let task = match (alarm.emergency, alarm.day_stop) {
+            (true, _) if self.layers.flattens() => Task::Flatten,
+            (true, _) | (false, true) => Task::CancelAll,
+            (false, false) => return,
+        };
+        for market in &mut self.markets {
+            market.operator.begin(task);
+        }
     }
 
     /// What an earlier session left: positions and open orders stand where they stood.
     fn on_carry(&mut self, carry: &Carry) {
+        self.layers.on_carry(carry);
         match carry {
             Carry::Net(CarriedPosition { instrument, position, .. }) => {
                 if let Some(market) = self.markets.get_mut(instrument.index()) {
@@ -265,6 +296,11 @@ impl Signal {
     fn on_quote(&mut self, fact: &Fact, quote: &Quote, sink: &mut Sink<'_>) {
         let Some(market) = self.markets.get_mut(quote.instrument.index()) else { return };
         market.quote = Some(*quote);
+        let (bid, ask) = (quote.bid.price, quote.ask.price);
+        if bid > Price::ZERO && ask > bid {
+            let middle = Price::from_units(i64::midpoint(bid.units(), ask.units()));
+            self.layers.on_middle(quote.instrument, middle, fact.recv_ns);
+        }
         for at in market.runners.clone() {
             self.call(at, fact, sink, |strategy, context| strategy.on_quote(context, quote));
         }
@@ -355,15 +391,25 @@ impl Signal {
             }
         }
         if let Some(change) = self.ledger.on_reply(reply) {
-            self.on_change(fact, &change, reply.reason, sink);
+            self.on_change(fact, (&change, TradeId(0)), reply.reason, sink);
         }
     }
 
-    fn on_change(&mut self, fact: &Fact, change: &Change, reason: Reason, sink: &mut Sink<'_>) {
+    fn on_change(
+        &mut self,
+        fact: &Fact,
+        (change, trade): (&Change, TradeId),
+        reason: Reason,
+        sink: &mut Sink<'_>,
+    ) {
         let Some(market) = self.markets.get_mut(change.instrument.index()) else { return };
         let owner = self.ledger.get(change.client).map(|order| usize::from(order.extra.runner));
         let runner = owner.and_then(|at| self.runners.get_mut(at));
         if let Some(fill) = &change.fill {
+            let its = runner.as_ref().map_or(StrategyId::OPERATOR, |r| r.id);
+            if let Some(order) = self.ledger.get(change.client) {
+                self.layers.on_change((change, trade), order, its, &market.instrument, fact.recv_ns);
+            }
             // A sum that left its range stays as it was; risk freezes the instrument over the same fill.
             let _net = fill.book(&mut market.net, &market.instrument);
             if let Some(runner) = runner {
@@ -392,7 +438,8 @@ impl Signal {
                 | CommandKind::Arm
                 | CommandKind::Reconcile
                 | CommandKind::EnableStrategy
-                | CommandKind::DisableStrategy => {}
+                | CommandKind::DisableStrategy
+                | CommandKind::ResetEmergency => {}
             }
         }
     }
@@ -444,7 +491,7 @@ impl Signal {
             (Who { runner: at, strategy: runner.id, instrument: runner.instrument }, self.wishes);
         for wish in wishes.all() {
             if self.hears(&who, wish, fact.recv_ns) {
-                self.raise(who, wish, fact, sink);
+                self.raise(who, &self.sized(&who, wish), fact, sink);
             }
         }
     }
@@ -459,6 +506,23 @@ impl Signal {
         let paused = !is_cancel && !has_passed(now_ns, refused_ns, REFUSAL_PAUSE_NS);
         let held_back = market.frozen && !wish.reduce_only && !is_cancel;
         !self.stopping && market.operator.task == Task::None && !paused && !held_back
+    }
+
+    /// An entry at the size that weight and preservation leave of it, on the lot grid. What comes out too small is raised all
+    /// the same: risk refuses it, by its reason.
+    fn sized(&self, who: &Who, wish: &Wish) -> Wish {
+        let mut sized = *wish;
+        let size = i128::from(self.layers.size_bp(who.strategy));
+        let full = i128::from(FULL_BP);
+        if wish.reduce_only || size == full {
+            return sized;
+        }
+        let step = self.markets[who.instrument.index()].instrument.lot.step;
+        if let Action::Place(spec) | Action::Replace { spec, .. } = &mut sized.action {
+            let qty = i64::try_from(i128::from(spec.qty.units()) * size / full).unwrap_or(0);
+            spec.qty = Qty::from_units(qty).floor_to(step);
+        }
+        sized
     }
 
     /// Raises one intent and keeps what it places. Whether it was taken.

@@ -133,6 +133,21 @@ reasons! {
     NewsWindow = 113, "NEWS_WINDOW";
     /// The price is too far from where the market was in the last period (C4).
     PeriodCollar = 114, "PERIOD_COLLAR";
+    // Layers.
+    /// L1: the entry could lose more than a trade may (from its price to its stop; all of it without one).
+    TradeRisk = 120, "TRADE_RISK";
+    /// L2: the day has lost what a day may lose.
+    DailyLoss = 121, "DAILY_LOSS";
+    /// L3: the strategy lost too often in a row and is disabled until a named person enables it.
+    CircuitBreaker = 122, "CIRCUIT_BREAKER";
+    /// L4: the drawdown is what ends everything.
+    EmergencyStop = 123, "EMERGENCY_STOP";
+    /// Capital preservation or the strategy's weight allow a smaller order only.
+    SizeReduced = 124, "SIZE_REDUCED";
+    /// Capital preservation is in lockdown.
+    Lockdown = 125, "LOCKDOWN";
+    /// The ramp's entries of the day are used up.
+    RampEntries = 126, "RAMP_ENTRIES";
     // Gateway.
     /// The order session is not logged on.
     SessionDown = 40, "SESSION_DOWN";

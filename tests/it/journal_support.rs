@@ -246,7 +246,14 @@ fn carried_position(rng: &mut SmallRng) -> CarriedPosition {
         realised: [rng.random(), rng.random()],
     };
     let (instrument, strategy) = (instrument(rng), StrategyId(rng.random()));
-    CarriedPosition { instrument, strategy, position, last_trade: TradeId(rng.random()) }
+    CarriedPosition {
+        instrument,
+        strategy,
+        position,
+        last_trade: TradeId(rng.random()),
+        mark: price(rng),
+        opened: Cash::from_units(rng.random()),
+    }
 }
 
 fn carry(rng: &mut SmallRng) -> Carry {
@@ -259,6 +266,7 @@ fn carry(rng: &mut SmallRng) -> Carry {
             settled: cash(rng),
             result: cash(rng),
             peak: cash(rng),
+            worst: cash(rng),
             day: rng.random(),
             day_start: cash(rng),
             day_entries: rng.random(),
@@ -275,6 +283,7 @@ fn carry(rng: &mut SmallRng) -> Carry {
             trades: rng.random(),
             disabled: rng.random(),
             weight_bp: rng.random(),
+            target_bp: rng.random(),
             weight_day: rng.random(),
         }),
     }
@@ -293,6 +302,7 @@ fn command(rng: &mut SmallRng) -> Command {
         K::Stop,
         K::EnableStrategy,
         K::DisableStrategy,
+        K::ResetEmergency,
     ];
     let kind = pick(rng, &kinds);
     Command {

@@ -70,6 +70,9 @@ pub(crate) enum Verb {
     /// The kill switch.
     #[command(subcommand, after_help = "Example:\n  interlock kill trip --reason drill --triggered-by me")]
     Kill(KillVerb),
+    /// The protective layers: daily loss, circuit breaker, emergency stop, capital preservation.
+    #[command(subcommand)]
+    Layers(crate::layers::LayersVerb),
     /// Working orders.
     Orders,
     /// Positions; and closing them.
@@ -91,6 +94,9 @@ pub(crate) enum Verb {
     /// The shadow programme.
     #[command(subcommand, after_help = "Example:\n  interlock shadow health")]
     Shadow(crate::shadow::ShadowVerb),
+    /// How far bounded live has come, from the evidence; and the reviews.
+    #[command(subcommand)]
+    Progress(crate::progress::ProgressVerb),
     /// The journal.
     #[command(subcommand, after_help = "Example:\n  interlock journal verify && interlock journal replay")]
     Journal(JournalVerb),

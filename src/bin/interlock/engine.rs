@@ -18,6 +18,7 @@ use interlock::ops::lock::InstanceLock;
 use interlock::ops::paths::Paths;
 use interlock::run::access::Access;
 use interlock::run::audit::Audit;
+use interlock::run::carry::{self, Book, CarryOver};
 use interlock::run::clearance::{self, Asked};
 use interlock::run::edges::Edges;
 use interlock::run::last_resort::{self, seconds};
@@ -109,6 +110,7 @@ pub(crate) fn run(common: &Common, args: &RunArgs) -> Outcome {
     let ground = Ground::take(held, &clock).map_err(started_nothing)?;
     last_resort::on_panic(&ground.shared.page, &clock, plan.mode != Mode::Shadow);
     let paths = ground.paths.clone();
+    let book = Book::of(&plan, &access, dry_run);
     let (audit, finding) = if args.recording.is_empty() {
         (None, None)
     } else {
@@ -121,6 +123,12 @@ pub(crate) fn run(common: &Common, args: &RunArgs) -> Outcome {
         follow_recording(&session.shared.clock, &paths, &access);
     }
     let code = watch((args, &plan), &paths, session, &stop, venue)?;
+    if let Some(book) = book {
+        // Best effort: without it the next boot reads the journal.
+        if let Err(error) = carry::save(&paths, &book, clock.now().ns) {
+            say(&format!("interlock: {error}"));
+        }
+    }
     if let Some(finding) = finding.and_then(|f| f.recv().ok()) {
         write!(std::io::stdout(), "{finding}")?;
     }
@@ -252,9 +260,21 @@ fn start(
     audit: Option<Audit>,
 ) -> Result<Session, Failure> {
     let first = Setup::first_answers(&prepared);
+    let book = Book::of(plan, edges.access(), matches!(edges, Edges::Rehearsal(_)));
+    let session_names = (&prepared.table, prepared.strategies.as_slice());
+    let now_ns = ground.shared.clock.now().ns;
+    let mut carried = CarryOver::read(&ground.paths, book, session_names, &plan.limits().layers, now_ns)
+        .map_err(started_nothing)?;
     let Prepared { table, limits, running, strategies, .. } = prepared;
     let seed = ground.shared.page.boot_id();
-    let brain = Brain { epoch: ground.epoch, table: table.clone(), running, limits, seed };
+    let brain = Brain {
+        epoch: ground.epoch,
+        table: table.clone(),
+        running,
+        limits,
+        balances: carried.balances.take(),
+        seed,
+    };
     let rest_url = rest.endpoint().to_string();
     let setup = Setup {
         mode: plan.mode.name().to_owned(),
@@ -269,6 +289,7 @@ fn start(
         audit,
         last_stage: Stage::Gateway,
         dry_run: false,
+        carried,
         first_events: Vec::new(),
         cleared: None,
         plan: plan.clone(),

@@ -8,8 +8,10 @@ mod evidence;
 mod incident;
 mod journal;
 mod kill;
+mod layers;
 mod limits;
 mod positions;
+mod progress;
 mod screen;
 mod shadow;
 mod venue;
@@ -94,12 +96,14 @@ fn run(cli: Cli) -> Outcome {
         Verb::Venue(args) => venue::run(&common, &args),
         Verb::Status { watch } => Ok(status(&common, watch)),
         Verb::Kill(verb) => kill::run(&common, verb),
+        Verb::Layers(verb) => Ok(layers::run(&common, verb)),
         Verb::Orders => Ok(with_console(&common, client::orders)),
         Verb::Positions { verb: None } => Ok(with_console(&common, client::positions)),
         Verb::Positions { verb: Some(verb) } => positions::run(&common, &verb),
         Verb::Incident(verb) => incident::run(&common, verb),
         Verb::Rollback(verb) => incident::rollback(&common, verb),
         Verb::Evidence(verb) => evidence::run(&common, verb),
+        Verb::Progress(verb) => progress::run(&common, verb),
         Verb::Journal(verb) => journal::run(&common, verb),
         Verb::Config(verb) => config::run(&common, &verb),
         Verb::Limits(verb) => limits::run(&common, verb.verb),

@@ -16,7 +16,9 @@ use crate::agent::{Clock, clock};
 use crate::ops::events::rfc3339;
 use crate::ops::marker::{self, Marker};
 use crate::ops::paths::Paths;
-use crate::ops::protocol::{Answer, RecoverArgs, Request, StrategyArgs, SymbolArgs, TripArgs, VERSION, Verb};
+use crate::ops::protocol::{
+    Answer, LayerArgs, RecoverArgs, Request, StrategyArgs, SymbolArgs, TripArgs, VERSION, Verb,
+};
 use crate::ops::socket;
 use crate::ops::status::{self, KillStatus, Status};
 use crate::ops::watch::{InstrumentLine, OrderLine, Snapshot};
@@ -78,6 +80,9 @@ impl Console<'_> {
         exit::FAILED
     }
 }
+
+/// How long an act may take that the journal makes durable first.
+const DURABLE_IN: Duration = Duration::from_secs(12);
 
 /// Why there was no answer.
 #[derive(Debug, thiserror::Error)]
@@ -490,4 +495,23 @@ fn conclude(answer: Result<Answer, ClientError>, console: &mut Console<'_>) -> u
 
 fn left_of(clock: &Clock, deadline_ns: i64) -> Duration {
     Duration::from_nanos(u64::try_from(deadline_ns.saturating_sub(clock.mono_ns())).unwrap_or(0))
+}
+
+/// `interlock layers status`.
+pub fn layers(paths: &Paths, console: &mut Console<'_>) -> u8 {
+    match read_status(paths) {
+        Ok(status) if console.format == Format::Json => console.data(&as_json(&status.view.layers)),
+        Ok(status) => console.data(&status.view.layers.render()),
+        Err(error) => return console.fail(&error),
+    }
+    exit::DONE
+}
+
+/// `interlock layers reset`, `enable`, `disable`. Exit 0 only when the act is durable and on its way.
+pub fn layer_act(paths: &Paths, verb: Verb, args: &LayerArgs, console: &mut Console<'_>) -> u8 {
+    let asked = Connection::open(paths, true).and_then(|mut connection| {
+        connection.send(verb, json!(args), None)?;
+        connection.receive(DURABLE_IN)
+    });
+    conclude(asked, console)
 }

@@ -122,6 +122,10 @@ impl Control {
         if let Some(why) = self.hold() {
             return Some(why);
         }
+        if self.parts.watcher.latest().layers.emergency {
+            let text = "the emergency stop (L4) is in force; reset it first: interlock layers reset --cause WHY --by YOU";
+            return Some(text.to_owned());
+        }
         let illness = self.illness(now)?;
         Some(format!("the engine is not well: {}: {}", illness.reason.name(), illness.detail))
     }

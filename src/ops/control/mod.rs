@@ -17,6 +17,7 @@ mod arming;
 mod deeds;
 mod flat;
 mod guard;
+mod layers;
 mod serve;
 
 use std::sync::Arc;
@@ -28,6 +29,7 @@ pub use self::aftermath::AftermathConfig;
 use self::arming::Arming;
 use self::deeds::Deed;
 use self::guard::Guard;
+use self::layers::LayerDesk;
 use self::serve::PendingTrip;
 use super::events::{Event, Events, Level, rfc3339};
 use super::files::{self, Durability};
@@ -189,6 +191,7 @@ pub struct Control {
     deeds: Vec<Deed>,
     arming: Arming,
     aftermath: Aftermath,
+    layer_desk: LayerDesk,
     /// A marker that could not be written yet.
     marker_owed: Option<Marker>,
     incoming: Vec<Incoming>,
@@ -207,6 +210,7 @@ impl Control {
             seen: parts.page.view(now),
             arming: Arming::new(config.arm_at_start.clone()),
             aftermath: Aftermath::default(),
+            layer_desk: LayerDesk::default(),
             config,
             parts,
             guard: Guard::default(),
@@ -457,6 +461,7 @@ impl Control {
         self.watch_clock(now);
         self.settle_marker(now);
         self.see_to_aftermath(now);
+        self.watch_layers(now);
         self.beat(now, "running");
         1
     }
@@ -507,6 +512,7 @@ impl Agent for Control {
         work += self.answer_trips(now);
         work += self.do_deeds(now);
         work += self.arm_if_due(now);
+        work += self.finish_layer_acts(now);
         work += self.leave_if_asked(now);
         work += self.each_second(now);
         work += self.drain(now);

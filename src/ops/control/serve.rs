@@ -130,6 +130,10 @@ impl Control {
                 self.command_event(piece.peer, verb, &request.args, now);
                 self.push(verb, instrument, (&args, piece.peer), now).map(Some)
             }
+            Verb::LayersReset | Verb::LayersEnable | Verb::LayersDisable => {
+                self.begin_layer_act(verb, request, piece, now)?;
+                Ok(None)
+            }
             Verb::Ping | Verb::Status | Verb::KillStatus | Verb::Orders | Verb::Positions => {
                 let NoArgs {} = protocol::args(&request.args)?;
                 Ok(Some(self.look(verb, now)))
@@ -346,7 +350,7 @@ impl Control {
     }
 
     /// Acts leave a trace with their peer; looking does not, or a dashboard would fill the log.
-    fn command_event(&mut self, peer: Peer, verb: Verb, args: &Value, now: Now) {
+    pub(super) fn command_event(&mut self, peer: Peer, verb: Verb, args: &Value, now: Now) {
         let fields = [
             ("command", json!(verb.name())),
             ("uid", json!(peer.uid)),

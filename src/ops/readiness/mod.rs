@@ -5,6 +5,7 @@
 
 mod config;
 mod events;
+mod layers;
 mod signs;
 mod table;
 

@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::config::ReadinessSection;
 use super::events;
+use super::layers::preservation;
 use crate::ops::events::rfc3339;
 use crate::ops::files;
 use crate::ops::marker;
@@ -64,7 +65,7 @@ impl Signs {
         Self {
             stops: stops(&paths, kill_environment),
             allowlist,
-            preservation: Err("the capital preservation level is not known".to_owned()),
+            preservation: preservation(&paths),
             shadow_health: shadow_health(&report),
             daily_report: daily_report(&report, now_ns, section.report_age_max_h),
             paper_streak: unknown("PAPER_LIVE streak"),

@@ -4,14 +4,15 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::Publisher;
+use super::layers::{LayerFold, unique_names};
 use super::snapshot::{
     BalanceLine, InstrumentLine, LinkLine, OrderLine, RefusalLine, Snapshot, StrategyLine, Totals,
 };
 use crate::event::fact::LinkId;
 use crate::event::ledger::{self, Change, Ledger, LedgerFull, Tracked};
 use crate::event::{
-    Action, Body, CarriedPosition, Carry, Decision, Fact, GatewayNote, Intent, NoteKind, Record, Reply,
-    ReplyKind, Sent, SentKind, Verdict,
+    Action, Body, CarriedPosition, Carry, Decision, Fact, GatewayNote, Intent, LayersConfig, NoteKind,
+    Record, Reply, ReplyKind, Sent, SentKind, Verdict,
 };
 use crate::journal::Observer;
 use crate::limits::STRATEGIES_MAX;
@@ -32,6 +33,8 @@ pub struct View {
     /// With the time of the last word on each order.
     orders: Ledger<i64>,
     refused: BTreeMap<u16, (u64, u64)>,
+    layers: Option<LayerFold>,
+    names: Vec<String>,
     /// What is kept in the form in which it is shown.
     shown: Snapshot,
     publishers: Vec<Publisher>,
@@ -66,15 +69,27 @@ impl View {
             positions,
             orders: Ledger::default(),
             refused: BTreeMap::new(),
+            layers: None,
+            names: unique_names(strategies),
             shown,
             publishers,
             publish_at_ns: 0,
         }
     }
 
+    /// With the session's figures of the layers. Before the first record.
+    #[must_use]
+    pub fn with_layers(mut self, config: &LayersConfig) -> Self {
+        self.layers = Some(LayerFold::new(self.table.clone(), config));
+        self
+    }
+
     /// Takes in a record; `seq` is its number in the journal.
     pub fn observe(&mut self, seq: u64, record: &Record) {
         self.shown.journal_seq = self.shown.journal_seq.max(seq); // 0 once the journal has failed
+        if let Some(layers) = &mut self.layers {
+            layers.observe(record);
+        }
         match record {
             Record::Fact(fact) => self.fact(fact),
             Record::Intent(intent) => self.intent(intent),
@@ -100,6 +115,9 @@ impl View {
     /// The present look.
     pub fn snapshot(&self) -> Snapshot {
         let mut shown = self.shown.clone();
+        if let Some(layers) = &self.layers {
+            shown.layers = layers.line(&self.names);
+        }
         for ((line, position), at) in shown.instruments.iter_mut().zip(&self.positions).zip(0u16..) {
             line.position = position.qty;
             line.average_price = position.average_price();

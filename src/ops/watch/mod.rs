@@ -8,11 +8,13 @@
 //! It is for looking. Nothing is decided here, and figures that decide (exposure, limits) are risk's own.
 
 mod fold;
+pub mod layers;
 mod snapshot;
 
 pub use fold::View;
 pub use snapshot::{
-    BalanceLine, InstrumentLine, LinkLine, OrderLine, RefusalLine, Snapshot, StrategyLine, Totals,
+    BalanceLine, InstrumentLine, LayersLine, LinkLine, OrderLine, RefusalLine, Snapshot, StrategyLine,
+    StreakLine, Totals,
 };
 
 use std::sync::Arc;

@@ -30,6 +30,9 @@ pub struct Snapshot {
     pub balances: Vec<BalanceLine>,
     /// By strategy.
     pub strategies: Vec<StrategyLine>,
+    /// The protective layers.
+    #[serde(default)]
+    pub layers: LayersLine,
     /// Refusals and withheld orders by reason.
     pub refusals: Vec<RefusalLine>,
     /// Counts.
@@ -149,6 +152,50 @@ pub struct StrategyLine {
     pub refused: u64,
     /// Fills.
     pub fills: u64,
+}
+
+/// The protective layers (R-LIM-5, R-LIM-8).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LayersLine {
+    /// Capital and the result of everything since the record began, in the quote currency.
+    pub equity: Cash,
+    /// L1: what one entry may lose now.
+    pub trade_risk_max: Cash,
+    /// What the day (UTC) has brought so far, open positions at the middle.
+    pub day_result: Cash,
+    /// L2: what it may lose.
+    pub day_loss_max: Cash,
+    /// L2 is in force, until midnight UTC.
+    pub day_stopped: bool,
+    /// Entries of the day that were filled, at least in part.
+    pub day_entries: u32,
+    /// Drawdown from the highest equity, in hundredths of a percent.
+    pub drawdown_bp: u32,
+    /// L4 is in force, until a named person resets it.
+    pub emergency: bool,
+    /// Capital preservation: `normal`, `cautious`, `defensive`, `crisis` or `lockdown`.
+    pub level: String,
+    /// Size of entries at that level, in percent of what a strategy asks for.
+    pub size_percent: u32,
+    /// Round trips that ended, ever.
+    pub trades: u32,
+    /// By strategy.
+    pub strategies: Vec<StreakLine>,
+}
+
+/// A strategy's streak and switch (L3).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StreakLine {
+    /// Its name; the second one of a name is `name#2`.
+    pub strategy: String,
+    /// Losses in a row.
+    pub losses: u32,
+    /// Round trips that ended.
+    pub trades: u32,
+    /// Disabled until a named person enables it.
+    pub disabled: bool,
+    /// Weight in force, in hundredths of a percent of full size.
+    pub weight_bp: u32,
 }
 
 /// Refusals for one reason.

@@ -126,6 +126,7 @@ const FREE_FORM: &[&str] = &[
     "strategy.exits",
     "paper.balances",
     "risk.order_qty_max",
+    "risk.layers.weights",
     "risk.symbols",
     "risk.turnover.symbols",
     "risk.correlation.groups",

@@ -3,12 +3,12 @@
 use std::collections::BTreeSet;
 
 use interlock::event::fact::LinkId;
-use interlock::event::{Action, CommandKind, Decision, Intent, OrderSpec, ReplyKind, Verdict};
+use interlock::event::{Action, CommandKind, Decision, Intent, LayersConfig, OrderSpec, ReplyKind, Verdict};
 use interlock::risk::{CHECKS, Risk, RiskConfig};
 use interlock::shared::{HaltLevel, HaltView};
 use interlock::types::{AssetId, ClientOrderId, InstrumentTable, OrderState, Qty, Reason, Side, StrategyId};
 
-use super::lately;
+use super::{lately, layered};
 use crate::market::{ARMED, BTC, ETH, Facts, MS, Placed, S, cash, intent, limits, price, qty, spec, table};
 
 /// A risk that would let an order in, the order, and what can be moved to change that.
@@ -30,6 +30,7 @@ impl World {
             book_age_max_ms: 3_000,
             market_age_max_ms: 4_000,
             reference_age_max_ms: 2_000,
+            layers: LayersConfig { capital: cash("1000000"), ..LayersConfig::default() },
             ..limits()
         };
         Self::with(config, table())
@@ -551,7 +552,7 @@ fn run(name: &str, world: &World) -> Result<(), Reason> {
 
 #[test]
 fn r_lim_6_each_check_holds_at_its_boundary() {
-    for (at, case) in CASES.iter().chain(lately::CASES).enumerate() {
+    for (at, case) in CASES.iter().chain(lately::CASES).chain(layered::CASES).enumerate() {
         let mut world = World::new();
         (case.passes)(&mut world);
         assert_eq!(run(case.check, &world), Ok(()), "case {at}: {} must pass", case.check);
@@ -575,7 +576,8 @@ fn r_lim_6_each_check_holds_at_its_boundary() {
 
 #[test]
 fn every_check_of_the_table_has_a_case() {
-    let cases: BTreeSet<_> = CASES.iter().chain(lately::CASES).map(|case| case.check).collect();
+    let cases: BTreeSet<_> =
+        CASES.iter().chain(lately::CASES).chain(layered::CASES).map(|case| case.check).collect();
     let checks: BTreeSet<_> = CHECKS.iter().map(|check| check.name).collect();
     assert_eq!(cases, checks);
     assert_eq!(CHECKS.len(), checks.len(), "names are unique");

@@ -3,6 +3,7 @@
 mod checks;
 mod lately;
 mod lately_model;
+mod layered;
 mod ledger;
 mod model;
 mod rules;

@@ -1,0 +1,337 @@
+//! What is carried over, by names, and `data/state.json` that caches it: versioned, written whole and synced, migrated from
+//! older versions. A file that can't be read is no reason to forget: the journal has it all.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::Book;
+use crate::event::CarriedAccount;
+use crate::journal::reader::SessionSummary;
+use crate::ops::events::{Event, Level};
+use crate::ops::files::{self, Durability};
+use crate::types::{Cash, InstrumentTable, Position, PositionParts, Price, Qty};
+
+/// Version of the file.
+const VERSION: u64 = 2;
+/// Larger than any state of ours.
+const STATE_BYTES_MAX: u64 = 16 << 20;
+
+/// A position, exact: the wide sums as text, because JSON has no numbers of that size.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PositionState {
+    qty: Qty,
+    fees: Cash,
+    fills: u64,
+    cost: String,
+    realised: String,
+}
+
+impl From<&Position> for PositionState {
+    fn from(position: &Position) -> Self {
+        let parts = PositionParts::from(*position);
+        let text = |[upper, lower]: [u64; 2]| format!("{upper:016x}{lower:016x}");
+        Self {
+            qty: parts.qty,
+            fees: parts.fees,
+            fills: parts.fills,
+            cost: text(parts.cost),
+            realised: text(parts.realised),
+        }
+    }
+}
+
+impl From<&PositionState> for Position {
+    fn from(state: &PositionState) -> Self {
+        let halves = |text: &str| {
+            let half = |range| text.get(range).and_then(|t| u64::from_str_radix(t, 16).ok()).unwrap_or(0);
+            [half(0..16), half(16..32)]
+        };
+        let parts = PositionParts {
+            qty: state.qty,
+            fees: state.fees,
+            fills: state.fills,
+            cost: halves(&state.cost),
+            realised: halves(&state.realised),
+        };
+        parts.into()
+    }
+}
+
+/// The sum of all fills on an instrument.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NetState {
+    /// The position.
+    pub position: PositionState,
+    /// The venue's highest trade number in it.
+    pub last_trade: u64,
+    /// The middle that it was last valued at.
+    pub mark: Price,
+}
+
+impl NetState {
+    /// Realised, unrealised at the last mark, less fees.
+    fn result(&self) -> i128 {
+        let position = Position::from(&self.position);
+        let open = if self.mark.is_zero() { Cash::ZERO } else { position.unrealised(self.mark) };
+        i128::from(position.realised().units()) - i128::from(position.fees.units()) + i128::from(open.units())
+    }
+}
+
+/// A strategy's part of a position.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OwnState {
+    /// The strategy's name; the second one of a name is `name#2`.
+    pub strategy: String,
+    /// The symbol.
+    pub symbol: String,
+    /// The position.
+    pub position: PositionState,
+    /// Result on the instrument when the open trade began.
+    pub opened: Cash,
+}
+
+/// What is known of a strategy.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StrategyState {
+    /// Losses in a row.
+    pub losses: u32,
+    /// Round trips.
+    pub trades: u32,
+    /// Disabled until a named person enables it.
+    pub disabled: bool,
+    /// Weight in force.
+    pub weight_bp: u32,
+    /// Day of its last move.
+    pub weight_day: i32,
+}
+
+/// The account's result and the layers, in the quote currency.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AccountState {
+    pub settled: Cash,
+    pub result: Cash,
+    pub peak: Cash,
+    pub worst: Cash,
+    pub day: i32,
+    pub day_start: Cash,
+    pub day_entries: u32,
+    pub trades: u32,
+    pub day_stopped: bool,
+    pub emergency: bool,
+    pub preservation: u8,
+    pub preservation_ns: i64,
+    pub served_bp: u32,
+}
+
+macro_rules! same_fields {
+    ($($field:ident),* $(,)?) => {
+        impl From<CarriedAccount> for AccountState {
+            fn from(account: CarriedAccount) -> Self {
+                let CarriedAccount { $($field),* } = account;
+                Self { $($field),* }
+            }
+        }
+        impl From<AccountState> for CarriedAccount {
+            fn from(account: AccountState) -> Self {
+                let AccountState { $($field),* } = account;
+                Self { $($field),* }
+            }
+        }
+    };
+}
+same_fields!(
+    settled,
+    result,
+    peak,
+    worst,
+    day,
+    day_start,
+    day_entries,
+    trades,
+    day_stopped,
+    emergency,
+    preservation,
+    preservation_ns,
+    served_bp,
+);
+
+/// What a session leaves.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct State {
+    /// Whose.
+    pub book: Book,
+    /// The session that it is the fold of; empty before the first.
+    pub session: String,
+    /// The last journal record in it.
+    pub journal_seq: u64,
+    /// Bytes of the session's segments then: more since, and it does not stand for the session any more.
+    pub journal_bytes: u64,
+    /// The account.
+    pub account: AccountState,
+    /// Strategies by name, those that are not run any more too.
+    pub strategies: BTreeMap<String, StrategyState>,
+    /// Net positions by symbol.
+    pub nets: BTreeMap<String, NetState>,
+    /// The strategies' parts.
+    pub own: Vec<OwnState>,
+    /// What the account held, by asset, as the venue or the fill model last told.
+    pub balances: BTreeMap<String, Qty>,
+}
+
+impl State {
+    /// Nothing is known of a book.
+    pub fn new(book: Book) -> Self {
+        Self {
+            book,
+            session: String::new(),
+            journal_seq: 0,
+            journal_bytes: 0,
+            account: AccountState { day: i32::MIN, ..AccountState::default() },
+            strategies: BTreeMap::new(),
+            nets: BTreeMap::new(),
+            own: Vec::new(),
+            balances: BTreeMap::new(),
+        }
+    }
+
+    /// Whether it is the fold of all that the journal has of a session.
+    pub fn stands_for(&self, session: &SessionSummary) -> bool {
+        self.session == session.header.session && self.journal_bytes == session.bytes
+    }
+
+    /// Another account stands behind the book: nothing of what was held is held any more; what it was worth stays in the result.
+    pub fn leave_account(&mut self, account: &str, now_ns: i64, events: &mut Vec<Event>) {
+        let held: Vec<&str> = self
+            .nets
+            .iter()
+            .filter(|(_, net)| !net.position.qty.is_zero())
+            .map(|(symbol, _)| symbol.as_str())
+            .collect();
+        if !held.is_empty() {
+            let event = Event::new(now_ns, Level::Warn, "CARRY_POSITIONS_DROPPED")
+                .with("why", "another account stands behind the mode")
+                .with("symbols", json!(held));
+            events.push(event);
+        }
+        let settled: i128 = self.nets.values().map(NetState::result).sum();
+        self.settle(settled);
+        self.nets.clear();
+        self.own.clear();
+        self.balances.clear();
+        account.clone_into(&mut self.book.account);
+    }
+
+    fn settle(&mut self, amount: i128) {
+        let sum = i128::from(self.account.settled.units()) + amount;
+        let units = i64::try_from(sum).unwrap_or(if sum < 0 { i64::MIN } else { i64::MAX });
+        self.account.settled = Cash::from_units(units);
+    }
+
+    /// Instruments that the session does not have: their results are settled; a position there ends the start.
+    pub fn settle_absent(&mut self, table: &InstrumentTable) -> Result<(), String> {
+        let is_absent = |symbol: &str| table.find(symbol.as_bytes()).is_none();
+        if let Some((symbol, net)) =
+            self.nets.iter().find(|(symbol, net)| is_absent(symbol) && !net.position.qty.is_zero())
+        {
+            return Err(format!(
+                "a position of {} {symbol} is held, and venue.symbols does not name {symbol}: add it, so that the position is \
+                 watched and can be closed",
+                net.position.qty
+            ));
+        }
+        let settled: i128 =
+            self.nets.iter().filter(|(symbol, _)| is_absent(symbol)).map(|(_, net)| net.result()).sum();
+        self.settle(settled);
+        self.nets.retain(|symbol, _| !is_absent(symbol));
+        self.own.retain(|own| !is_absent(&own.symbol));
+        Ok(())
+    }
+}
+
+/// The file.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct StateFile {
+    /// By the book's name.
+    pub books: BTreeMap<String, State>,
+}
+
+type Migration = fn(Value) -> Option<Value>;
+
+/// From one version to the next; each step knows only its own two.
+const MIGRATIONS: &[(u64, Migration)] = &[(1, one_book_to_many)];
+
+/// Version 1 held one book, without the lowest result since the peak.
+fn one_book_to_many(mut file: Value) -> Option<Value> {
+    let Value::Object(mut state) = file.get_mut("state")?.take() else { return None };
+    let account = state.get_mut("account")?.as_object_mut()?;
+    let result = account.get("result")?.clone();
+    account.insert("worst".to_owned(), result);
+    let name = state.get("book")?.get("name")?.as_str()?.to_owned();
+    Some(json!({ "v": 2, "books": { name: Value::Object(state) } }))
+}
+
+impl StateFile {
+    /// Reads it. What can't be read is told and left out: the journal has it all.
+    pub fn load(path: &Path, now_ns: i64) -> (Self, Option<Event>) {
+        let unreadable = |why: String| {
+            let event = Event::new(now_ns, Level::Warn, "STATE_UNREADABLE")
+                .with("path", path.display().to_string())
+                .with("why", why)
+                .with("remedy", "it is rebuilt from the journal");
+            (Self::default(), Some(event))
+        };
+        let bytes = match std::fs::metadata(path).map(|meta| meta.len()) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return (Self::default(), None),
+            Ok(len) if len > STATE_BYTES_MAX => return unreadable(format!("{len} bytes")),
+            _ => match std::fs::read(path) {
+                Ok(bytes) => bytes,
+                Err(error) => return unreadable(error.to_string()),
+            },
+        };
+        let mut file: Value = match serde_json::from_slice(&bytes) {
+            Ok(file) => file,
+            Err(error) => return unreadable(error.to_string()),
+        };
+        let found = file.get("v").and_then(Value::as_u64).unwrap_or(0);
+        let mut version = found;
+        while version != VERSION {
+            let step = MIGRATIONS.iter().find(|(from, _)| *from == version);
+            let Some(next) = step.and_then(|(_, migrate)| migrate(file.take())) else {
+                return unreadable(format!(
+                    "version {found} can't be read by this build, which knows {VERSION}"
+                ));
+            };
+            file = next;
+            version += 1;
+        }
+        let books = file.get_mut("books").map(Value::take).unwrap_or_default();
+        match serde_json::from_value(books) {
+            Err(error) => unreadable(error.to_string()),
+            Ok(books) => {
+                let event = (found != VERSION).then(|| {
+                    Event::new(now_ns, Level::Info, "STATE_MIGRATED")
+                        .with("path", path.display().to_string())
+                        .with("from", found)
+                        .with("to", VERSION)
+                });
+                (Self { books }, event)
+            }
+        }
+    }
+
+    /// Writes it whole, and durably.
+    pub fn store(&self, path: &Path) -> io::Result<()> {
+        let text = json!({ "v": VERSION, "books": self.books }).to_string();
+        files::replace(path, text.as_bytes(), Durability::Synced)
+    }
+}
