@@ -1,18 +1,22 @@
 //! From a plan, an environment and a command line to the case that the gates judge. Everything that decides whether live may
 //! start is put together here and nowhere else.
 
+use crate::agent::Clock;
 use crate::event::layers::RampStage;
 use crate::net::Endpoint;
 use crate::ops::emergency::holds;
-use crate::ops::gates::{Bound, Bounded, Case, Cleared, Sources};
+use crate::ops::events::rfc3339;
+use crate::ops::gates::{self, Bound, Bounded, Case, Cleared, Sources};
 use crate::ops::paths::Paths;
 use crate::ops::progress::Progress;
+use crate::ops::readiness::serve::Server;
 use crate::ops::readiness::{self, Readiness, Signs};
 use crate::risk::PHASES;
 use crate::types::Cash;
 
 use super::access::{Access, AccessError};
 use super::plan::{Environment, Plan};
+use super::session::StartError;
 use super::session::journal_dir;
 
 /// What is asked to go live.
@@ -36,7 +40,7 @@ pub struct Asked<'a> {
 pub fn case(asked: &Asked<'_>) -> Case {
     let plan = asked.plan;
     let bounded = bounded(plan);
-    let mut sources = Sources {
+    Case::gather(Sources {
         paths: asked.paths.clone(),
         now_ns: asked.now_ns,
         config_hash: plan.hash(),
@@ -51,35 +55,47 @@ pub fn case(asked: &Asked<'_>) -> Case {
         phase: phase(plan, asked.paths, bounded.phase),
         bounded,
         rollback: holds::check(asked.paths, "live").map(|()| "none is in force".to_owned()),
-        readiness: nothing_known(),
-    };
-    sources.readiness = readiness(plan, asked.paths, asked.environment, sources.allowlist(), asked.now_ns);
-    Case::gather(sources)
+        readiness: readiness(plan, asked.paths, asked.environment, asked.now_ns),
+    })
 }
 
 /// Readiness by the evidence.
-pub fn readiness(
-    plan: &Plan,
-    paths: &Paths,
-    environment: &Environment,
-    allowlist: Vec<String>,
-    now_ns: i64,
-) -> Readiness {
+pub fn readiness(plan: &Plan, paths: &Paths, environment: &Environment, now_ns: i64) -> Readiness {
     readiness::assess(&Signs::gather(readiness::Sources {
         paths: paths.clone(),
         now_ns,
         section: plan.readiness.clone(),
-        allowlist,
+        allowlist: gates::allowlist(&plan.gates, &environment.live),
         kill_environment: environment.kill_switch,
     }))
 }
 
-/// Until it is computed: not ready.
-fn nothing_known() -> Readiness {
-    Readiness {
-        overall: readiness::Verdict::NoGo,
-        live_rollout: readiness::Verdict::NoGo,
-        components: Vec::new(),
+/// The deepest capital preservation level that any book of a data directory was left in, by name.
+pub fn preservation_level(paths: &Paths) -> Result<String, String> {
+    const LEVELS: [&str; 5] = ["normal", "cautious", "defensive", "crisis", "lockdown"];
+    let path = paths.data.join("state.json");
+    let wrong =
+        |why: String| format!("the capital preservation level is not known: {}: {why}", path.display());
+    let bytes = match std::fs::read(&path) {
+        Ok(bytes) => bytes,
+        Err(error) => return Err(wrong(error.to_string())),
+    };
+    let state: serde_json::Value =
+        serde_json::from_slice(&bytes).map_err(|error| wrong(error.to_string()))?;
+    let deepest = deepest(&state).ok_or_else(|| wrong("it tells of none".to_owned()))?;
+    let name = usize::try_from(deepest).ok().and_then(|at| LEVELS.get(at));
+    name.map(|name| (*name).to_owned()).ok_or_else(|| wrong(format!("{deepest} is no level")))
+}
+
+/// The largest `preservation` anywhere in a state file: one for each book.
+fn deepest(state: &serde_json::Value) -> Option<u64> {
+    match state {
+        serde_json::Value::Object(map) => {
+            let own = map.get("preservation").and_then(serde_json::Value::as_u64);
+            map.values().filter_map(deepest).chain(own).max()
+        }
+        serde_json::Value::Array(items) => items.iter().filter_map(deepest).max(),
+        _ => None,
     }
 }
 
@@ -197,4 +213,27 @@ pub fn still_fits(cleared: &Cleared, plan: &Plan, access: &Access) -> Result<(),
         ));
     }
     same_venue(plan, access).map(drop)
+}
+
+/// Serves readiness on loopback, if the plan says so. Each answer is computed anew from the evidence.
+pub fn serve(
+    plan: &Plan,
+    paths: &Paths,
+    environment: &Environment,
+    clock: &Clock,
+) -> Result<Option<Server>, StartError> {
+    if plan.readiness.listen.is_empty() {
+        return Ok(None);
+    }
+    let failed =
+        |source| StartError::Io { what: format!("readiness.listen = {}", plan.readiness.listen), source };
+    let listen = plan.readiness.listen.parse().map_err(|e| failed(std::io::Error::other(e)))?;
+    let (asked, wall) = ((plan.clone(), paths.clone(), environment.clone()), clock.clone());
+    let ask = move || {
+        let (plan, paths, environment) = &asked;
+        let now_ns = wall.now().ns;
+        let found = readiness(plan, paths, environment, now_ns);
+        (found.live_rollout, found.to_json(&rfc3339(now_ns)))
+    };
+    Server::start(listen, clock.clone(), Box::new(ask)).map(Some).map_err(failed)
 }

@@ -40,6 +40,7 @@ mod net;
 mod ops;
 mod peer;
 mod plan;
+mod readiness;
 mod risk;
 mod rules;
 mod sign;

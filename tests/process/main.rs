@@ -8,6 +8,7 @@ mod disks;
 mod emergency;
 mod hostile_venue;
 mod kill;
+mod live;
 mod modes;
 mod session;
 mod stage;

@@ -73,6 +73,16 @@ pub(crate) enum Verb {
     /// The protective layers: daily loss, circuit breaker, emergency stop, capital preservation.
     #[command(subcommand)]
     Layers(crate::layers::LayersVerb),
+    /// Going live: gates, arming, sign-offs, the transition record.
+    #[command(subcommand, after_help = "Example:\n  interlock live gates -c config/live.toml")]
+    Live(crate::live::LiveVerb),
+    /// Readiness for live: exit 0 `GO`, 10 `CONDITIONAL`, 11 `NO_GO`.
+    #[command(after_help = "Example:\n  interlock ready --quiet || echo \"not ready for live\"")]
+    Ready {
+        /// The exit code only.
+        #[arg(long)]
+        quiet: bool,
+    },
     /// Working orders.
     Orders,
     /// Positions; and closing them.
@@ -316,6 +326,8 @@ pub(crate) enum ConfigVerb {
     Show,
     /// Its hash.
     Hash,
+    /// Every key with type, default and bounds, as a JSON Schema.
+    Schema,
 }
 
 /// `30s`, `5m`, `250ms`, `1h 30m`.

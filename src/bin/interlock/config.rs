@@ -18,6 +18,7 @@ pub(crate) fn run(common: &Common, verb: &ConfigVerb) -> Outcome {
         ConfigVerb::Check => {}
         ConfigVerb::Show if common.output == Output::Json => writeln!(out, "{}", plan.canonical_json())?,
         ConfigVerb::Show => write!(out, "{}", plan.to_toml())?,
+        ConfigVerb::Schema => writeln!(out, "{:#}", plan::schema())?,
         ConfigVerb::Hash => writeln!(out, "{}", plan.hash())?,
     }
     Ok(DONE)

@@ -122,6 +122,14 @@ pub(crate) fn run(common: &Common, args: &RunArgs) -> Outcome {
     if !args.recording.is_empty() {
         follow_recording(&session.shared.clock, &paths, &access);
     }
+    // After the session, whose start keeps every later thread off the hot cores.
+    let served = match clearance::serve(&plan, &paths, &environment, &session.shared.clock) {
+        Ok(served) => served,
+        Err(error) => {
+            session.stop().context("stopping the threads")?;
+            return Err(Failure::from(error));
+        }
+    };
     let code = watch((args, &plan), &paths, session, &stop, venue)?;
     if let Some(book) = book {
         // Best effort: without it the next boot reads the journal.
@@ -129,6 +137,7 @@ pub(crate) fn run(common: &Common, args: &RunArgs) -> Outcome {
             say(&format!("interlock: {error}"));
         }
     }
+    drop(served);
     if let Some(finding) = finding.and_then(|f| f.recv().ok()) {
         write!(std::io::stdout(), "{finding}")?;
     }

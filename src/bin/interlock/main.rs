@@ -10,8 +10,10 @@ mod journal;
 mod kill;
 mod layers;
 mod limits;
+mod live;
 mod positions;
 mod progress;
+mod ready;
 mod screen;
 mod shadow;
 mod venue;
@@ -33,6 +35,10 @@ pub(crate) mod exit {
     pub(crate) const USAGE: u8 = 2;
     /// A verification found a difference.
     pub(crate) const DIFFERENCE: u8 = 5;
+    /// `ready`: CONDITIONAL.
+    pub(crate) const CONDITIONAL: u8 = 10;
+    /// `ready`: `NO_GO`.
+    pub(crate) const NO_GO: u8 = 11;
 }
 
 /// A failure whose exit code is not the general one.
@@ -100,6 +106,8 @@ fn run(cli: Cli) -> Outcome {
         Verb::Orders => Ok(with_console(&common, client::orders)),
         Verb::Positions { verb: None } => Ok(with_console(&common, client::positions)),
         Verb::Positions { verb: Some(verb) } => positions::run(&common, &verb),
+        Verb::Live(verb) => live::run(&common, verb),
+        Verb::Ready { quiet } => ready::run(&common, quiet),
         Verb::Incident(verb) => incident::run(&common, verb),
         Verb::Rollback(verb) => incident::rollback(&common, verb),
         Verb::Evidence(verb) => evidence::run(&common, verb),

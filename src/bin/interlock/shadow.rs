@@ -7,6 +7,7 @@ use interlock::agent::Clock;
 use interlock::ops::client::exit::{DONE, FAILED};
 use interlock::ops::paths::Paths;
 use interlock::ops::shadow_health::{self, Health};
+use interlock::run::clearance;
 
 use crate::Outcome;
 use crate::args::{Common, Output};
@@ -29,7 +30,7 @@ pub(crate) fn run(common: &Common, verb: &ShadowVerb) -> Outcome {
 
 fn health(common: &Common) -> Outcome {
     let paths = Paths::new(&common.data_dir, None);
-    let preservation = Err("no session has left one".to_owned());
+    let preservation = clearance::preservation_level(&paths);
     let report = shadow_health::assess(&paths, &preservation, Clock::system().now().ns);
     let path = shadow_health::write(&paths, &report)?;
     let mut out = std::io::stdout().lock();

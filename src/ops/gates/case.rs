@@ -130,19 +130,17 @@ impl Case {
 
     /// The allowlist in force.
     pub fn allowlist(&self) -> Vec<String> {
-        self.sources.allowlist()
+        allowlist(&self.sources.gates, &self.sources.variables)
     }
 }
 
-impl Sources {
-    /// The allowlist in force: the configuration's, narrowed by the environment's; the environment's alone if the
-    /// configuration has none.
-    pub fn allowlist(&self) -> Vec<String> {
-        let configured = &self.gates.symbol_allowlist;
-        let Some(text) = &self.variables.allowlist else { return configured.clone() };
-        let named = text.split([',', ' ']).map(plain_symbol).filter(|s| !s.is_empty());
-        named.filter(|s| configured.is_empty() || configured.iter().any(|c| plain_symbol(c) == *s)).collect()
-    }
+/// The allowlist in force: the configuration's, narrowed by the environment's; the environment's alone if the configuration has
+/// none.
+pub fn allowlist(gates: &GatesSection, variables: &Variables) -> Vec<String> {
+    let configured = &gates.symbol_allowlist;
+    let Some(text) = &variables.allowlist else { return configured.clone() };
+    let named = text.split([',', ' ']).map(plain_symbol).filter(|s| !s.is_empty());
+    named.filter(|s| configured.is_empty() || configured.iter().any(|c| plain_symbol(c) == *s)).collect()
 }
 
 /// `ETH/USDT`, `eth-usdt` and `ETHUSDT` are the same symbol.

@@ -1,7 +1,7 @@
 //! The gates before a real venue (R-GATE-1 to R-GATE-9): one table, each gate with its evidence and its remedy.
 //!
-//! What opens the live door is a [`Cleared`], and the only maker of one is [`pass`]: it judges a [`Case`] that was gathered from the
-//! data directory, the configuration, the environment and the command line, finds every gate of the table open, and uses up
+//! What opens the live door is a [`Cleared`], and the only maker of one is [`pass`]: it judges a [`Case`] that was gathered from
+//! the data directory, the configuration, the environment and the command line, finds every gate of the table open, and uses up
 //! the confirm token and the arming, durably, before it says so. One gate missing and there is no `Cleared`; there is no
 //! flag, no mode and no file that stands for one.
 //!
@@ -24,7 +24,7 @@ mod transition;
 use serde_json::{Value, json};
 
 pub use books::Books;
-pub use case::{Bound, Bounded, Case, Sources, Variables};
+pub use case::{Bound, Bounded, Case, Sources, Variables, allowlist};
 pub use config::{
     EnforcementSection, EnvironmentName, EnvironmentSection, GatesSection, Signer, Signers, TOKEN_REFERENCE,
     check,
@@ -32,7 +32,7 @@ pub use config::{
 pub use keys::{PersonalKey, PublicKey};
 pub use statement::{Demand, Draft, Kind, Role, Statement};
 pub use table::{Finding, GATES, Gate, OPERATOR_CONFIRMATION};
-pub use token::{TokenRecord, make as make_token};
+pub use token::{TokenRecord, hash_kept as token_hash, make as make_token};
 pub use transition::{Step, Transition, read as read_transition, record as record_transition};
 
 use super::events::{Event, Level};

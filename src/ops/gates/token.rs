@@ -58,6 +58,11 @@ pub fn make(books: &Books, by: &str, now_ns: i64) -> Result<Zeroizing<String>, S
     Ok(token)
 }
 
+/// The hash of the token that was made last: what an arming is bound to.
+pub fn hash_kept(books: &Books) -> Result<String, String> {
+    read(books).map(|record| record.hash)
+}
+
 pub(super) fn read(books: &Books) -> Result<TokenRecord, String> {
     let path = books.token();
     let bytes =

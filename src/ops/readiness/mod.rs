@@ -4,8 +4,11 @@
 //! objection, never the absence of data.
 
 mod config;
+mod digest;
 mod events;
 mod layers;
+mod paper;
+pub mod serve;
 mod signs;
 mod table;
 
@@ -15,11 +18,12 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 pub use config::ReadinessSection;
+pub use digest::{Digest, digests};
 pub use signs::{Signs, Sources, stops};
 pub use table::{CONDITIONS, Condition};
 
-/// The CRITICAL event of a live start without GO. It follows from the evidence and is none itself: if it counted as an alert, a start
-/// that came too early would forbid the next one for two weeks.
+/// The CRITICAL event of a live start without GO. It follows from the evidence and is none itself: if it counted as an alert, a
+/// start that came too early would forbid the next one for two weeks.
 pub const NOT_GO: &str = "READINESS_NOT_GO";
 
 /// How ready.

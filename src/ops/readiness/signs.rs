@@ -5,14 +5,16 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use super::config::ReadinessSection;
+use super::digest::{self, Digest};
 use super::events;
 use super::layers::preservation;
+use super::paper;
 use crate::ops::events::rfc3339;
 use crate::ops::files;
 use crate::ops::marker;
 use crate::ops::paths::Paths;
 use crate::shared::{HaltLevel, KillPage};
-use crate::types::time::NS_PER_S;
+use crate::types::time::{NS_PER_DAY, NS_PER_S};
 use crate::types::{Now, Reason};
 
 /// Nanoseconds of an hour.
@@ -60,21 +62,46 @@ impl Signs {
         };
         let (paper, shadow) = (elsewhere(&section.paper_dir), elsewhere(&section.shadow_dir));
         let report = newest_report(&shadow);
-        let unknown =
-            |what: &str| Err(format!("{what} can't be told: no paper session in {}", paper.data.display()));
+        let sessions = paper_sessions(&paper, &paths);
+        let by_days = |judge: &dyn Fn(&[i64]) -> Finding| {
+            judge(&paper::days(sessions.as_ref().map_err(Clone::clone)?, section.paper_day_minutes_min))
+        };
+        let by_sessions = |judge: fn(&[Digest], &ReadinessSection) -> Finding| {
+            judge(sessions.as_ref().map_err(Clone::clone)?, &section)
+        };
         Self {
             stops: stops(&paths, kill_environment),
             allowlist,
             preservation: preservation(&paths),
             shadow_health: shadow_health(&report),
             daily_report: daily_report(&report, now_ns, section.report_age_max_h),
-            paper_streak: unknown("PAPER_LIVE streak"),
-            paper_weeks: unknown("PAPER_LIVE weeks"),
+            paper_streak: by_days(&|days| streak(days, now_ns, section.paper_streak_days_min)),
+            paper_weeks: by_days(&|days| weeks(days, section.paper_weeks_min)),
             heartbeat: heartbeat(&shadow, now_ns, section.heartbeat_age_max_s),
-            block_rate: unknown("Turnover block rate"),
-            realism: unknown("Execution realism"),
+            block_rate: by_sessions(paper::block_rate),
+            realism: by_sessions(paper::realism),
             alerts: alerts(&paths, now_ns, section.critical_free_days),
         }
+    }
+}
+
+/// The paper sessions that there were.
+fn paper_sessions(paper: &Paths, keep: &Paths) -> Result<Vec<Digest>, String> {
+    let all = digest::digests(paper, keep)?;
+    Ok(all.into_iter().filter(|d| d.mode == "paper" && !d.dry_run).collect())
+}
+
+fn streak(days: &[i64], now_ns: i64, min: u32) -> Finding {
+    match paper::streak(days, now_ns.div_euclid(NS_PER_DAY)) {
+        days if days >= min => Ok(format!("{days} consecutive days")),
+        days => Err(format!("PAPER_LIVE streak ({days} days) below minimum ({min} days)")),
+    }
+}
+
+fn weeks(days: &[i64], min: u32) -> Finding {
+    match paper::weeks(days) {
+        weeks if weeks >= min => Ok(format!("{weeks} weeks")),
+        weeks => Err(format!("PAPER_LIVE weeks counted ({weeks}) below minimum ({min})")),
     }
 }
 
@@ -166,7 +193,7 @@ fn daily_report(report: &Result<(PathBuf, Value), String>, now_ns: i64, hours_ma
 
 /// The shadow programme's heartbeat.
 fn heartbeat(shadow: &Paths, now_ns: i64, age_max_s: u32) -> Finding {
-    let path = shadow.data.join("rl/paper_live_heartbeat.json");
+    let path = shadow.shadow_heartbeat();
     let not_recent = |why: String| format!("Shadow collector heartbeat not recent: {why}");
     let bytes = std::fs::read(&path).map_err(|error| not_recent(format!("{}: {error}", path.display())))?;
     let beat: Value =

@@ -28,7 +28,7 @@ pub const CONDITIONS: &[Condition] = &[
         name: "kill_switch",
         otherwise: Verdict::NoGo,
         overall: true,
-        action: "find out why it was tripped; remove data/live_kill_switch.txt or unset LIVE_KILL_SWITCH; `interlock kill recover`",
+        action: "find out why; remove data/live_kill_switch.txt or unset LIVE_KILL_SWITCH; then `interlock kill recover`",
         check: kill_switch,
     },
     Condition {

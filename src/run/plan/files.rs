@@ -121,7 +121,7 @@ fn malformed(path: &Path, text: &str, error: &toml::de::Error) -> ConfigError {
 }
 
 /// Sections whose keys are not ours to know: a strategy declares its own parameters, a model its own assets.
-const FREE_FORM: &[&str] = &[
+pub(super) const FREE_FORM: &[&str] = &[
     "strategy.params",
     "strategy.exits",
     "paper.balances",

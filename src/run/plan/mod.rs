@@ -7,6 +7,7 @@ mod files;
 mod limits;
 mod orders;
 mod ranges;
+mod schema;
 mod sections;
 mod shadow;
 
@@ -20,6 +21,7 @@ pub use limits::TurnoverOverrides;
 
 pub use files::{ConfigError, from_texts, load};
 pub use orders::{ExitsSection, ForeignOrders, ReconcileSection};
+pub use schema::schema;
 pub use sections::{
     FeedSection, GatewaySection, Idle, JournalSection, KillSection, Layout, Mode, PaperSection,
     PlacementSection, Plan, Signing, StrategySection, VenueSection,
@@ -55,7 +57,7 @@ impl Plan {
 }
 
 /// What the environment says. Read once, here, at start: the environment of a running process does not change.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Environment {
     /// `LIVE_KILL_SWITCH`: set to anything but empty, `0` or `off`, it trips.
     pub kill_switch: bool,
