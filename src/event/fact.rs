@@ -47,6 +47,8 @@ pub enum Body {
     ClockOffset(ClockOffset),
     /// At the start of a session: an order of an earlier boot of which no end is recorded.
     Carried(CarriedOrder),
+    /// At the start of a session: where a strategy of an earlier one would leave its position.
+    Stop(StopLevel),
     /// What an earlier session left: only ever the first facts of a session.
     Carry(Carry),
 }
@@ -273,6 +275,17 @@ pub struct ClockOffset {
     pub offset_ns: i64,
     /// Round trip of the measurement: the offset is known to within half of it.
     pub round_trip_ns: i64,
+}
+
+/// The stop that a strategy claimed with the entry that was filled last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StopLevel {
+    /// On what.
+    pub instrument: InstrumentId,
+    /// Whose.
+    pub strategy: StrategyId,
+    /// Where it leaves at a loss.
+    pub stop: Price,
 }
 
 /// An order that the journal of an earlier boot shows sent, and not ended. Its outcome is unknown until the venue says.

@@ -8,7 +8,7 @@
 //! - A venue's word on an order proves that it was approved and sent, even if our own note of that is still on its way.
 //! - An answer to a cancel does not end an order: the order's own update does, with what was filled before.
 //! - An order of ours that is not known (an earlier boot's, or one long ended) is adopted as the venue describes it.
-//!   Fills from before the adoption are not booked: the position that they made is known from elsewhere.
+//!   Fills from before the adoption are not booked, until a reconcile tells of them one by one.
 //! - What contradicts the past is applied and reported as a conflict; the caller freezes the instrument.
 
 use crate::event::{CarriedOrder, OrderSpec, OrderUpdate, Reply, ReplyKind};
@@ -48,6 +48,9 @@ pub struct Tracked<X> {
     pub filled: Qty,
     /// The part of `filled` that no fill message has told of yet.
     pub presumed: Qty,
+    /// The part of `filled` that was filled before the order was adopted, and is not booked: a reconcile books it from the
+    /// venue's list of trades.
+    pub unbooked: Qty,
     /// The keeper's own.
     pub extra: X,
 }
@@ -201,6 +204,7 @@ impl<X: Copy + Default> Ledger<X> {
             qty: order.qty,
             filled: order.filled,
             presumed: Qty::ZERO,
+            unbooked: Qty::ZERO,
             extra,
         };
         self.enter(carried)?;
@@ -343,6 +347,10 @@ impl<X> Tracked<X> {
             fee: update.fee,
             fee_asset: update.fee_asset,
         });
+        // A fill out of a list of past trades may be one that the adoption has counted: then only the booking is news.
+        let counted = if update.snapshot { self.unbooked.min(news) } else { Qty::ZERO };
+        self.unbooked = self.unbooked.checked_sub(counted).unwrap_or_default();
+        let news = news.checked_sub(counted).unwrap_or_default();
         if !news.is_zero() {
             self.book(news, change);
             self.apply(OrderEvent::Fill { done: self.filled >= self.qty }, change);
@@ -392,9 +400,12 @@ impl<X> Tracked<X> {
 /// An order that the venue tells of and we do not know.
 fn adopt<X: Default>(update: &OrderUpdate) -> Tracked<X> {
     let is_fill = update.trade.0 != 0;
-    // What was filled before this update is not booked here; the position that it made is known from elsewhere.
-    let filled =
-        if is_fill { update.filled.checked_sub(update.qty).unwrap_or_default() } else { update.filled };
+    // What was filled before this update is not booked here: the venue's list of trades tells of each such fill.
+    let filled = if is_fill {
+        update.filled.checked_sub(update.qty).unwrap_or_default().max(Qty::ZERO)
+    } else {
+        update.filled
+    };
     let state = if filled.is_zero() { OrderState::Acknowledged } else { OrderState::PartiallyFilled };
     Tracked {
         client: update.client,
@@ -410,6 +421,7 @@ fn adopt<X: Default>(update: &OrderUpdate) -> Tracked<X> {
         qty: if is_fill { update.filled.max(update.qty) } else { update.qty.max(update.filled) },
         filled,
         presumed: Qty::ZERO,
+        unbooked: if is_fill { Qty::ZERO } else { filled },
         extra: X::default(),
     }
 }
@@ -435,6 +447,7 @@ pub fn tracked<X>(
         qty: spec.qty,
         filled: Qty::ZERO,
         presumed: Qty::ZERO,
+        unbooked: Qty::ZERO,
         extra,
     }
 }

@@ -19,7 +19,7 @@ pub use command::{Command, CommandKind};
 pub use decision::{Decision, GatewayNote, NoteKind, Order, Sent, SentKind, Verdict};
 pub use fact::{
     BalanceUpdate, Bar, Body, BookStatus, CarriedOrder, ClockOffset, Depth, Fact, LinkStatus, OrderUpdate,
-    Quote, Reply, ReplyKind, Trade,
+    Quote, Reply, ReplyKind, StopLevel, Trade,
 };
 pub use intent::{Action, Claim, Intent, OrderSpec};
 pub use latency::{OrderTrace, Sample};

@@ -128,7 +128,8 @@ impl Outlet {
             | Body::Timer
             | Body::ClockOffset(_)
             | Body::Carry(_)
-            | Body::Carried(_) => {
+            | Body::Carried(_)
+            | Body::Stop(_) => {
                 self.private(body);
                 true
             }

@@ -8,7 +8,7 @@ use crate::event::fact::LinkId;
 use crate::event::{
     Action, BalanceUpdate, Bar, Body, BookStatus, CarriedOrder, Claim, ClockOffset, Command, Decision, Depth,
     Fact, GatewayNote, Intent, LinkStatus, NoteKind, OrderSpec, OrderUpdate, Quote, Record, Reply, ReplyKind,
-    Sent, SentKind, Trade, Verdict,
+    Sent, SentKind, StopLevel, Trade, Verdict,
 };
 use crate::journal::wire::{DecodeError, Input, Wire, wire_enum, wire_newtypes, wire_struct};
 use crate::types::{
@@ -101,6 +101,7 @@ wire_struct!(OrderUpdate {
 wire_struct!(Reply { kind, cancel, instrument, reason, venue_code, client, venue_order, venue_ns });
 wire_struct!(BalanceUpdate { asset, free, locked, venue_ns });
 wire_struct!(ClockOffset { offset_ns, round_trip_ns });
+wire_struct!(StopLevel { instrument, strategy, stop });
 wire_struct!(CarriedOrder {
     client,
     venue_order,
@@ -394,7 +395,7 @@ const TIMER: u8 = 10;
 bodies! {
     0 = Quote "quote", 1 = Trade "trade", 2 = Depth "depth", 3 = BookStatus "book_status", 4 = Bar "bar",
     5 = Link "link", 6 = Order "order", 7 = Reply "reply", 8 = Balance "balance", 9 = Command "command",
-    11 = ClockOffset "clock_offset", 12 = Carry "carry", 20 = Carried "carried_order",
+    11 = ClockOffset "clock_offset", 12 = Carry "carry", 20 = Carried "carried_order", 21 = Stop "stop_level",
 }
 wire_struct!(Fact { seq, recv_ns, body });
 

@@ -125,6 +125,7 @@ fn detail(record: &Record, json: &Value) -> String {
             Body::Balance(_) => &["asset_name", "free", "locked"],
             Body::Command(_) => &["what", "symbol", "uid", "ticket"],
             Body::Timer => &[],
+            Body::Stop(_) => &["symbol", "strategy_name", "stop"],
             Body::Carried(_) => &["client", "symbol", "side", "qty", "price", "filled"],
             Body::ClockOffset(_) => &["offset_ns", "round_trip_ns"],
             Body::Carry(_) => &[

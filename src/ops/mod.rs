@@ -8,6 +8,7 @@
 //! - [`emergency`]: incidents, holds and rollbacks, faults that end the process; [`evidence`], [`drills`]: packs that prove.
 //! - [`watch`]: the journal's records folded into what a person looks at; [`latency`]: stamps into histograms.
 //! - [`gates`]: the conditions before a real venue; [`readiness`]: whether the evidence says GO.
+//! - [`reconcile`]: our record against the venue's.
 //! - [`events`], [`marker`], [`lock`], [`paths`]: the files in the data directory.
 
 pub mod client;
@@ -28,6 +29,7 @@ pub mod progress;
 pub mod protocol;
 pub mod rates;
 pub mod readiness;
+pub mod reconcile;
 pub mod shadow_health;
 pub mod socket;
 pub mod status;

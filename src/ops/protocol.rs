@@ -53,11 +53,13 @@ pub enum Verb {
     LayersEnable,
     /// Let a strategy enter nothing.
     LayersDisable,
+    /// Compare our record with the venue's now.
+    Reconcile,
 }
 
 impl Verb {
     /// The table: every command, its name and whether the readers' socket has it.
-    pub const ALL: [(Self, &'static str, bool); 16] = [
+    pub const ALL: [(Self, &'static str, bool); 17] = [
         (Self::Ping, "ping", true),
         (Self::Status, "status", true),
         (Self::KillStatus, "kill.status", true),
@@ -74,6 +76,7 @@ impl Verb {
         (Self::LayersReset, "layers.reset", false),
         (Self::LayersEnable, "layers.enable", false),
         (Self::LayersDisable, "layers.disable", false),
+        (Self::Reconcile, "reconcile", false),
     ];
 
     /// By name.
@@ -279,6 +282,18 @@ pub struct LayerArgs {
     pub cause: String,
     /// The person who decides.
     pub by: String,
+}
+
+/// Arguments of `reconcile`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ReconcileArgs {
+    /// Take the venue's balances as right. Needs both of the following.
+    pub adopt: bool,
+    /// Who says so.
+    pub by: String,
+    /// Where the difference comes from.
+    pub cause: String,
 }
 
 /// Arguments of the commands that concern one symbol or all.

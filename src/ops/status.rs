@@ -8,6 +8,7 @@ use comfy_table::{Cell, CellAlignment, Table, presets};
 use serde::{Deserialize, Serialize};
 
 use super::latency::Figures;
+use super::reconcile::{Outcome, Report};
 use super::watch::Snapshot;
 use crate::types::Cash;
 
@@ -37,6 +38,9 @@ pub struct Status {
     pub journal: JournalStatus,
     /// The threads and how long ago each last moved.
     pub threads: Vec<ThreadStatus>,
+    /// The last comparison of our record with the venue's; absent where there is no account.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reconcile: Option<Report>,
     /// Latency by metric.
     pub latency: BTreeMap<String, Figures>,
     /// Counters by name.
@@ -147,6 +151,10 @@ impl Status {
             "journal   {records} records, {durable} durable{failed}   facts {}   exposure {}\nlinks     {links}\n\n",
             view.fact_seq, view.exposure,
         );
+        if let Some(report) = &self.reconcile {
+            out += &render_reconcile(report);
+            out += "\n\n";
+        }
         for part in [render_instruments(view), render_orders(view), self.render_latency()] {
             if !part.is_empty() {
                 out += &part;
@@ -218,6 +226,34 @@ impl KillStatus {
         }
         format!("kill      {state}\n          epoch {}   {}", self.epoch, notes.join("   "))
     }
+}
+
+/// A round of the reconcile, for people.
+pub fn render_reconcile(report: &Report) -> String {
+    let outcome = match report.outcome {
+        Outcome::None => return "reconcile none has ended yet".to_owned(),
+        Outcome::Balanced => "balanced",
+        Outcome::Mismatch => "MISMATCH",
+        Outcome::Unknown => "UNKNOWN: the venue could not be asked",
+        Outcome::Moving => "not settled yet",
+    };
+    let mut out = format!("reconcile {outcome} at {}", super::events::rfc3339(report.at_ns));
+    for (count, what) in [
+        (report.fills_recovered, "fills recovered"),
+        (report.orders_adopted, "orders adopted"),
+        (report.orders_resolved, "orders resolved"),
+        (report.foreign_orders, "foreign orders"),
+    ] {
+        if count > 0 {
+            // Writing into a String can't fail.
+            let _written = write!(out, "   {count} {what}");
+        }
+    }
+    for difference in &report.differences {
+        out += "\n          ";
+        out += difference;
+    }
+    out
 }
 
 /// The instruments, as a table; empty if there are none.

@@ -250,7 +250,7 @@ impl State {
                 self.clock = Some((bound, self.now_ns));
             }
             Body::Carry(carry) => self.on_carry(carry),
-            Body::Bar(_) | Body::Link(_) | Body::Timer => {}
+            Body::Bar(_) | Body::Stop(_) | Body::Link(_) | Body::Timer => {}
         }
     }
 

@@ -85,6 +85,11 @@ impl Edges {
         matches!(self, Self::Venue(_) | Self::Rehearsal(_))
     }
 
+    /// Whether there is an account at a venue, to be reconciled with.
+    pub const fn has_account(&self) -> bool {
+        matches!(self, Self::Venue(_) | Self::Rehearsal(_))
+    }
+
     /// Starts the session.
     pub fn start(
         self,

@@ -19,6 +19,7 @@ pub mod paper;
 pub mod placement;
 pub mod plan;
 pub mod prepare;
+pub mod reconcile;
 pub mod replay;
 pub mod rest_worker;
 pub mod session;

@@ -27,7 +27,7 @@ use crate::venue::binance::orders::OrderSession;
 use super::paper::throwaway_credentials;
 use super::plan::{Mode, Plan, Signing};
 use super::prepare::strategies_of;
-use super::wiring::order_config;
+use super::wiring::{manage_exits, order_config};
 
 /// Why a session can't be replayed at all.
 #[derive(Debug, thiserror::Error)]
@@ -206,10 +206,12 @@ impl Stages {
         let everything: Vec<_> = table.all().iter().map(|i| i.id).collect();
         let session = replay_session(&plan, &table)
             .ok_or_else(|| wrong("no key could be made to encode its requests with".to_owned()))?;
+        let mut signal = Signal::new(header.boot_epoch, &table, running)
+            .map_err(|e| wrong(e.to_string()))?
+            .with_layers(&plan.limits().layers);
+        manage_exits(&plan, &mut signal);
         Ok(Self {
-            signal: Signal::new(header.boot_epoch, &table, running)
-                .map_err(|e| wrong(e.to_string()))?
-                .with_layers(&plan.limits().layers),
+            signal,
             risk: Risk::new(&plan.limits(), &table, &everything).map_err(|e| wrong(e.to_string()))?,
             comparer: Comparer::new(session),
             untraced: None,

@@ -18,7 +18,7 @@ use crate::journal::entry::Recovered;
 use crate::journal::note::SigningKey;
 use crate::journal::writer::{Parts as WriterParts, WriterConfig};
 use crate::journal::{ControlHandle, Disk, JournalError, Observer, RealDisk, SessionHeader, Writer, epoch};
-use crate::ops::control::{AftermathConfig, Control, ControlConfig, ControlParts};
+use crate::ops::control::{AftermathConfig, Control, ControlConfig, ControlParts, ReconcileDesk};
 use crate::ops::events::{Event, EventSender, Events, Level};
 use crate::ops::files::{self, Durability};
 use crate::ops::health::{Bounds, Thread, Vitals};
@@ -26,6 +26,9 @@ use crate::ops::latency::Histograms;
 use crate::ops::lock::{InstanceLock, LockError};
 use crate::ops::paths::Paths;
 use crate::ops::protocol::RecoverArgs;
+use crate::ops::reconcile::books::Bookkeeper;
+use crate::ops::reconcile::carry::ACCOUNT_NOTE;
+use crate::ops::reconcile::{Carry, Footing, Standing, bookkeeper, standing};
 use crate::ops::socket::{Policy, Server, SocketError};
 use crate::ops::watch::{self, Snapshot, View, Watcher};
 use crate::ops::watchdog::{Watchdog, Watched};
@@ -41,6 +44,7 @@ use super::line::{Assemble, Shared};
 use super::placement::{self, HotThread, Placement, PlacementError, Stage};
 use super::plan::Plan;
 use super::prepare::Prepared;
+use super::reconcile::{Boot, Reconciler, ReconcilerParts, Rules};
 use super::rest_worker::RestWorker;
 use super::shadow::{self, About, Collector, Scribe};
 
@@ -191,6 +195,8 @@ pub struct Setup {
     pub first_events: Vec<Event>,
     /// Who armed a live session, with every gate and its evidence, for the session's header.
     pub cleared: Option<(String, serde_json::Value)>,
+    /// What earlier sessions leave, and whom a reconcile asks.
+    pub books: Boot,
 }
 
 impl Setup {
@@ -255,9 +261,17 @@ pub fn start(ground: Ground, parts: impl Assemble, mut setup: Setup) -> Result<S
 
     let mut line = parts.assemble(&shared);
     carry_over(&mut setup, &mut line.ends.found)?;
+    let Boot { source, carry, account } = core::mem::take(&mut setup.books);
+    tell_first(&mut line.ends.found, &carry)?;
+    let standing = Arc::new(Standing::default());
+    let (keeper, books) = bookkeeper(&setup.prepared_table, epoch, Arc::clone(&standing));
+    let (report, reports) = standing::reports();
     let (to_control, control_watcher) = watch::channel();
     let (to_main, watcher) = watch::channel();
-    let header = header(&setup, &shared, &session, epoch, &placement);
+    let mut header = header(&setup, &shared, &session, epoch, &placement);
+    if let Some(account) = account {
+        header.notes.insert(ACCOUNT_NOTE.to_owned(), json!(account));
+    }
     let view = View::new(setup.prepared_table.clone(), &setup.strategies, vec![to_control, to_main])
         .with_layers(&setup.plan.limits().layers);
     let (collector, collected) = shadow::collection(&setup.plan, setup.prepared_table.all().len()).unzip();
@@ -267,7 +281,7 @@ pub fn start(ground: Ground, parts: impl Assemble, mut setup: Setup) -> Result<S
         writer_config(&setup.plan),
         &header,
         line.ends.journal,
-        writer_parts(&shared, view, setup.audit.take(), collector),
+        writer_parts(&shared, (view, keeper), setup.audit.take(), collector),
     )?;
     let events = open_events(&paths, &header, &writer, &setup.first_events, shared.clock.now().ns)?;
     let scribe = collected.map(|c| open_scribe(&setup, &session, &paths, c, events.sender())).transpose()?;
@@ -277,6 +291,21 @@ pub fn start(ground: Ground, parts: impl Assemble, mut setup: Setup) -> Result<S
     let checkpoints = checkpoints(&setup.plan, &paths, &writer, handle.clone(), events.sender(), &shared)?;
     let has_gateway = setup.last_stage == Stage::Gateway;
     let watchdog = watchdog(&setup.plan, &placement, &shared, events.sender());
+    let reconciler = Reconciler::new(ReconcilerParts {
+        source,
+        books,
+        standing: Arc::clone(&standing),
+        reports: report,
+        found: line.ends.found,
+        journal: Box::new(handle.clone()),
+        events: events.sender(),
+        table: setup.prepared_table.clone(),
+        strategies: setup.strategies.clone(),
+        ground: Footing { epoch, ..carry.ground },
+        rules: Rules::of(&setup.plan.reconcile),
+        clock: shared.clock.clone(),
+        stop: stops.rest.clone(),
+    });
     let control = Control::new(
         control_config(&setup, &session, &stops),
         ControlParts {
@@ -288,6 +317,11 @@ pub fn start(ground: Ground, parts: impl Assemble, mut setup: Setup) -> Result<S
             table: setup.prepared_table.clone(),
             vitals: vitals(&setup.plan, &placement, &shared),
             health: Vec::new(),
+            reconcile: Some(ReconcileDesk {
+                standing,
+                reports,
+                max_age_ns: ms(setup.plan.reconcile.max_age_s.saturating_mul(1_000)),
+            }),
             recorder: Box::new(handle),
             watcher: control_watcher,
             latency: Histograms::new(shared.clock.clone(), line.ends.samples, vec![line.ends.traces]),
@@ -312,7 +346,7 @@ pub fn start(ground: Ground, parts: impl Assemble, mut setup: Setup) -> Result<S
         &stops,
         (writer, scribe),
         (control, watchdog),
-        (rest, checkpoints),
+        (rest, checkpoints, reconciler),
         line.stages,
     )
     .map_err(io_error("starting a thread"))?;
@@ -372,6 +406,7 @@ struct Threads {
     control: AgentRunner,
     watchdog: AgentRunner,
     rest: AgentRunner,
+    reconcile: AgentRunner,
     hot: Vec<AgentRunner>,
 }
 
@@ -410,7 +445,7 @@ impl Threads {
         stops: &Stops,
         (writer, scribe): (Writer, Option<Scribe>),
         (control, watchdog): (Control, Watchdog),
-        (rest, checkpoints): (RestWorker, Checkpoints),
+        (rest, checkpoints, reconciler): (RestWorker, Checkpoints, Reconciler),
         stages: [Box<dyn Agent>; 4],
     ) -> io::Result<Self> {
         // The control thread watches the journal's heartbeat and the watchdog's as it does the stages'; the watchdog watches
@@ -435,6 +470,7 @@ impl Threads {
             cold("watchdog", vec![Box::new(watchdog)], &stops.watchdog, Some(slot::watchdog(placement)))?;
         let rest: Vec<Box<dyn Agent>> = vec![Box::new(rest), Box::new(checkpoints)];
         let rest = cold("rest", rest, &stops.rest, Some(slot::rest(placement)))?;
+        let reconcile = cold("reconcile", vec![Box::new(reconciler)], &stops.rest, None)?;
         let mut stages = stages.into_iter();
         let mut hot = Vec::new();
         for (slot, thread) in placement.threads.iter().enumerate() {
@@ -444,7 +480,7 @@ impl Threads {
             let beat = move |now| page.heartbeat(slot, now);
             hot.push(AgentRunner::start(&config, agents, shared.clock.clone(), stops.hot.clone(), beat)?);
         }
-        Ok(Self { journal, scribe, control, watchdog, rest, hot })
+        Ok(Self { journal, scribe, control, watchdog, rest, reconcile, hot })
     }
 }
 
@@ -557,14 +593,29 @@ fn writer_config(plan: &Plan) -> WriterConfig {
     config
 }
 
+/// Orders of earlier boots are on the line before anything else.
+fn tell_first(found: &mut Producer<Body>, carry: &Carry) -> Result<(), StartError> {
+    let orders = carry.orders.iter().map(|order| Body::Carried(*order));
+    for body in orders.chain(carry.stops.iter().map(|level| Body::Stop(*level))) {
+        found.push(body).map_err(|_| {
+            let count = carry.orders.len();
+            StartError::Parts(format!(
+                "{count} orders of earlier boots have no end on record: too many to carry over"
+            ))
+        })?;
+    }
+    Ok(())
+}
+
 fn writer_parts(
     shared: &Shared,
-    view: View,
+    (view, keeper): (View, Bookkeeper),
     audit: Option<Audit>,
     collector: Option<Collector>,
 ) -> WriterParts {
     let boxed = |observer: Option<Box<dyn Observer>>| observer.into_iter();
     let all = boxed(Some(Box::new(view)))
+        .chain(boxed(Some(Box::new(keeper))))
         .chain(boxed(audit.map(|a| Box::new(a) as Box<dyn Observer>)))
         .chain(boxed(collector.map(|c| Box::new(c) as Box<dyn Observer>)));
     let observer: Box<dyn Observer> = Box::new(All(all.collect()));
@@ -675,6 +726,7 @@ impl Session {
         }
         self.stops.rest.stop();
         self.threads.rest.join()?;
+        self.threads.reconcile.join()?;
         // The journal takes what the stages left in its rings, and the control thread's last acts.
         self.stops.journal.stop();
         self.threads.journal.join()?;

@@ -8,9 +8,9 @@ use crate::feed::{AccountSide, FeedConfig, MarketSide};
 use crate::gateway::{GatewayConfig, Limit, WireDoor, channel_config};
 use crate::net::{Endpoint, TcpConnector, TcpTimeouts, client_config};
 use crate::risk::Risk;
-use crate::signal::{Running, Signal};
+use crate::signal::{ExitLevels, Running, Signal};
 use crate::types::time::{NS_PER_MS, NS_PER_S};
-use crate::types::{AssetId, InstrumentId, InstrumentTable, Qty};
+use crate::types::{AssetId, InstrumentId, InstrumentTable, Qty, StrategyId};
 use crate::venue::binance::account::AccountSession;
 use crate::venue::binance::market::{MarketConfig, MarketSession};
 use crate::venue::binance::orders::{OrderConfig, OrderSession};
@@ -61,6 +61,7 @@ pub fn gateway_config(plan: &Plan) -> GatewayConfig {
     let mut config = GatewayConfig {
         decision_age_max_ns: ms(plan.gateway.decision_age_max_ms),
         recv_window_ns: ms(plan.gateway.recv_window_ms),
+        absent_settle_ns: ms(plan.gateway.absent_settle_ms),
         reserve_percent: u8::try_from(plan.gateway.reserve_percent).unwrap_or(90),
         ..GatewayConfig::default()
     };
@@ -85,12 +86,26 @@ fn connector(endpoint: &Endpoint, tls: &Arc<ClientConfig>) -> TcpConnector {
     TcpConnector::new(endpoint.clone(), Arc::clone(tls), TcpTimeouts::default())
 }
 
+/// The exits that signal manages for each strategy of a plan: its own, or the common ones.
+pub(super) fn manage_exits(plan: &Plan, signal: &mut Signal) {
+    for (at, section) in (0u8..).zip(&plan.strategy) {
+        let exits = section.exits.unwrap_or(plan.exits);
+        let levels = ExitLevels {
+            stop_loss_bp: exits.stop_loss_bp,
+            take_profit_bp: exits.take_profit_bp,
+            trailing_bp: exits.trailing_bp,
+        };
+        signal.manage_exits(StrategyId(at), levels);
+    }
+}
+
 /// Signal and risk of a plan.
 fn minds(plan: &Plan, brain: Brain) -> Result<(Signal, Risk, InstrumentTable, Vec<Limit>), StartError> {
     let everything: Vec<InstrumentId> = brain.table.all().iter().map(|i| i.id).collect();
-    let signal = Signal::new(brain.epoch, &brain.table, brain.running)
+    let mut signal = Signal::new(brain.epoch, &brain.table, brain.running)
         .map_err(|e| StartError::Parts(e.to_string()))?
         .with_layers(&plan.limits().layers);
+    manage_exits(plan, &mut signal);
     let risk =
         Risk::new(&plan.limits(), &brain.table, &everything).map_err(|e| StartError::Parts(e.to_string()))?;
     Ok((signal, risk, brain.table, brain.limits))

@@ -8,6 +8,7 @@
 //! strategy, which sees its working orders, asks again.
 
 mod bars;
+mod exits;
 mod operator;
 mod stage;
 
@@ -20,7 +21,7 @@ use crate::event::{
     Fact, Intent, Layers, Ledger, Quote, Reply, ReplyKind, Trade,
 };
 use crate::limits::{BOOK_LEVELS_MAX, INTENTS_PER_FACT_MAX, STRATEGIES_MAX};
-use crate::strategy::context::has_passed;
+use crate::strategy::context::{CANCEL_RETRY_NS, has_passed};
 use crate::strategy::{Context, ContextParts, OrderNews, Own, Strategy, Wish, Wishes};
 use crate::types::time::NS_PER_MS;
 use crate::types::{
@@ -28,9 +29,11 @@ use crate::types::{
     StrategyId, TradeId,
 };
 
+use exits::Exits;
 use operator::{Progress, Task};
 
 pub use bars::{BarBuilder, GRACE_NS};
+pub use exits::ExitLevels;
 pub use stage::{Ports, Stage};
 
 /// A strategy on an instrument, as the plan wants it run.
@@ -97,6 +100,7 @@ struct Runner {
     last_bar_ns: i64,
     /// When an order of its was last refused; 0 = never.
     refused_ns: i64,
+    exits: Exits,
 }
 
 /// Who asks, and on what.
@@ -198,6 +202,13 @@ impl Signal {
         self
     }
 
+    /// The exits that are managed for a strategy. Before the first fact.
+    pub fn manage_exits(&mut self, strategy: StrategyId, levels: ExitLevels) {
+        for runner in self.runners.iter_mut().filter(|r| r.id == strategy) {
+            runner.exits.set_levels(levels);
+        }
+    }
+
     /// Bars closed so far.
     pub const fn bars_closed(&self) -> u64 {
         self.bars_closed
@@ -241,6 +252,14 @@ impl Signal {
                 }
             }
             Body::Carried(order) => self.on_carried(order),
+            Body::Stop(level) => {
+                for runner in &mut self.runners {
+                    if runner.id == level.strategy && runner.instrument == level.instrument {
+                        runner.exits.claim(level.stop);
+                        runner.exits.follow(&runner.position);
+                    }
+                }
+            }
             Body::Reply(reply) => self.on_reply(fact, reply, sink),
             Body::Command(command) => {
                 self.layers.on_command(command, fact.recv_ns);
@@ -255,6 +274,7 @@ impl Signal {
             Body::Balance(_) | Body::Link(_) => {}
         }
         self.obey_layers();
+        self.leave_on(fact, sink);
         self.work_for_operator(fact, sink);
     }
 
@@ -282,7 +302,9 @@ impl Signal {
             }
             Carry::Own(CarriedPosition { instrument, strategy, position, .. }) => {
                 if let Some(at) = self.runner_of(*strategy, *instrument) {
-                    self.runners[at].position = (*position).into();
+                    let runner = &mut self.runners[at];
+                    runner.position = (*position).into();
+                    runner.exits.follow(&runner.position);
                 }
             }
             Carry::Begin(_) | Carry::Account(_) | Carry::Strategy(_) => {}
@@ -302,6 +324,10 @@ impl Signal {
             self.layers.on_middle(quote.instrument, middle, fact.recv_ns);
         }
         for at in market.runners.clone() {
+            let Runner { exits, position, .. } = &mut self.runners[at];
+            if exits.on_bid(quote.bid.price, position) {
+                self.leave(at, fact, sink);
+            }
             self.call(at, fact, sink, |strategy, context| strategy.on_quote(context, quote));
         }
     }
@@ -414,6 +440,9 @@ impl Signal {
             let _net = fill.book(&mut market.net, &market.instrument);
             if let Some(runner) = runner {
                 let _own = fill.book(&mut runner.position, &market.instrument);
+                let stop = self.ledger.get(change.client).map_or(Price::ZERO, |order| order.extra.stop);
+                runner.exits.claim(stop);
+                runner.exits.follow(&runner.position);
             }
         }
         if let Some(at) = owner.filter(|&at| at < self.runners.len()) {
@@ -504,8 +533,9 @@ impl Signal {
         let is_cancel = matches!(wish.action, Action::Cancel { .. });
         let refused_ns = self.runners[who.runner].refused_ns;
         let paused = !is_cancel && !has_passed(now_ns, refused_ns, REFUSAL_PAUSE_NS);
+        let leaving = self.runners[who.runner].exits.is_leaving() && !is_cancel;
         let held_back = market.frozen && !wish.reduce_only && !is_cancel;
-        !self.stopping && market.operator.task == Task::None && !paused && !held_back
+        !self.stopping && market.operator.task == Task::None && !paused && !held_back && !leaving
     }
 
     /// An entry at the size that weight and preservation leave of it, on the lot grid. What comes out too small is raised all
@@ -558,7 +588,8 @@ impl Signal {
         self.budget -= 1;
         if let Some((spec, replaces)) = places {
             let runner = u16::try_from(runner).unwrap_or(Own::NOBODY);
-            let own = Own { runner, replaces, raised_ns: fact.recv_ns, ..Own::default() };
+            let stop = if wish.reduce_only { Price::ZERO } else { wish.claim.stop };
+            let own = Own { runner, replaces, raised_ns: fact.recv_ns, stop, ..Own::default() };
             let mut order = tracked(client, instrument, strategy, &spec, own);
             order.reduce_only = wish.reduce_only;
             let _room_was_seen = self.ledger.enter(order);
@@ -570,6 +601,57 @@ impl Signal {
             own.cancel_asked_ns = fact.recv_ns;
         }
         true
+    }
+
+    /// Goes on with every way out that has begun and whose next step is due.
+    fn leave_on(&mut self, fact: &Fact, sink: &mut Sink<'_>) {
+        for at in 0..self.runners.len() {
+            if self.runners[at].exits.is_due(fact.recv_ns) {
+                self.leave(at, fact, sink);
+            }
+        }
+    }
+
+    /// One step of a strategy's way out: its own orders first, then what it holds, until nothing is left that could be sold.
+    fn leave(&mut self, at: usize, fact: &Fact, sink: &mut Sink<'_>) {
+        let Runner { id, instrument, position, .. } = self.runners[at];
+        let market = instrument.index();
+        // The operator's own way out goes before.
+        if self.stopping || self.markets[market].operator.task != Task::None {
+            return;
+        }
+        let who = Who { runner: at, strategy: id, instrument };
+        let runner = u16::try_from(at).unwrap_or(Own::NOBODY);
+        // An unknown order can't be waited for: it ends with the venue's answer, whenever that is. Risk counts it.
+        let works = |order: &&crate::event::Tracked<Own>| {
+            order.extra.runner == runner && order.state != OrderState::Unknown
+        };
+        let mut targets = [ClientOrderId::NONE; INTENTS_PER_FACT_MAX];
+        for (slot, order) in targets.iter_mut().zip(self.ledger.open().filter(works)) {
+            *slot = order.client;
+        }
+        let is_working = targets[0] != ClientOrderId::NONE;
+        for &target in targets.iter().filter(|&&target| target != ClientOrderId::NONE) {
+            let asked = self.ledger.get(target).is_some_and(|order| {
+                order.extra.cancel_asked
+                    && !has_passed(fact.recv_ns, order.extra.cancel_asked_ns, CANCEL_RETRY_NS)
+            });
+            if !asked {
+                let wish = Wish { reduce_only: false, action: Action::Cancel { target }, claim: Claim::NONE };
+                self.raise(who, &wish, fact, sink);
+            }
+        }
+        if is_working {
+            self.runners[at].exits.asked(fact.recv_ns);
+            return;
+        }
+        if let Some(action) = self.closing(market, &position) {
+            let wish = Wish { reduce_only: true, action, claim: Claim::NONE };
+            self.raise(who, &wish, fact, sink);
+            self.runners[at].exits.asked(fact.recv_ns);
+        } else if self.markets[market].quote.is_some() {
+            self.runners[at].exits.end();
+        }
     }
 
     /// One step on each instrument where the operator wants something, as far as the budget goes.
@@ -660,6 +742,7 @@ impl Runner {
             position: Position::default(),
             last_bar_ns: i64::MIN,
             refused_ns: 0,
+            exits: Exits::default(),
         }
     }
 

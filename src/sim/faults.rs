@@ -40,6 +40,8 @@ enum Class {
     BeforeOrder,
     /// An order request that the engine has accepted.
     AfterOrder,
+    /// An event of the account to whoever listens.
+    Private,
     /// A tenth of a second.
     Timed,
 }
@@ -71,6 +73,8 @@ kinds! {
     UnknownAfterAccept = "unknown_after_accept", AfterOrder;
     /// An order request is carried out and never answered.
     SilentAfterAccept = "silent_after_accept", AfterOrder;
+    /// An event of the account (an execution, a position) reaches nobody, and the connections stay up.
+    DropPrivate = "drop_private", Private;
     /// Connections of `target` end without a word.
     Disconnect = "disconnect", Timed;
     /// Market connections fall silent for `duration_ms`; sockets stay up and pings are answered.
@@ -344,6 +348,11 @@ impl FaultEngine {
     /// What goes wrong with the answer to an order request that was carried out.
     pub fn after_order(&mut self, method: &str, now_ns: i64) -> Option<FaultKind> {
         self.fire(Class::AfterOrder, method, now_ns).map(|f| f.kind)
+    }
+
+    /// Whether an event of the account reaches nobody.
+    pub fn private(&mut self, event: &str, now_ns: i64) -> bool {
+        !self.armed.is_empty() && self.fire(Class::Private, event, now_ns).is_some()
     }
 
     /// What happens by itself: ask ten times a second until it says `None`.

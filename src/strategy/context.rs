@@ -19,6 +19,8 @@ pub struct Own {
     pub replaces: ClientOrderId,
     /// When it was raised.
     pub raised_ns: i64,
+    /// The stop that was claimed with it; zero for none.
+    pub stop: Price,
 }
 
 impl Own {
@@ -34,6 +36,7 @@ impl Default for Own {
             cancel_asked_ns: 0,
             replaces: ClientOrderId::NONE,
             raised_ns: 0,
+            stop: Price::ZERO,
         }
     }
 }

@@ -128,6 +128,7 @@ impl Rig {
             table: table.clone(),
             vitals: Vitals::new(bounds, Arc::clone(&page), Arc::clone(&counters), threads),
             health: options.health,
+            reconcile: None,
             recorder: Box::new(TestRecorder { acts: acts_in, disk: Arc::clone(&disk) }),
             watcher,
             latency: Histograms::new(clock.clone(), Vec::new(), Vec::new()),

@@ -9,7 +9,7 @@ use interlock::event::{
     Action, BalanceUpdate, Bar, Body, BookStatus, CarriedAccount, CarriedOrder, CarriedPosition,
     CarriedStrategy, Carry, CarryHead, Claim, ClockOffset, Command, Decision, Depth, Fact, GatewayNote,
     Intent, LinkStatus, NoteKind, OrderSpec, OrderUpdate, Quote, Record, Reply, ReplyKind, Sent, SentKind,
-    Trade, Verdict,
+    StopLevel, Trade, Verdict,
 };
 use interlock::journal::entry::{CheckpointMark, Recovered};
 use interlock::journal::log::{Identity, Log, LogConfig};
@@ -24,7 +24,7 @@ use interlock::types::{
 use rand::Rng;
 use rand::rngs::SmallRng;
 
-pub(crate) const FACT_BODIES: u32 = 14;
+pub(crate) const FACT_BODIES: u32 = 15;
 
 pub(crate) fn dir() -> PathBuf {
     PathBuf::from("data/journal")
@@ -232,6 +232,11 @@ fn private_body(rng: &mut SmallRng, kind: u32) -> Body {
         9 => Body::Command(command(rng)),
         10 => Body::Timer,
         12 => Body::Carried(carried(rng)),
+        14 => Body::Stop(StopLevel {
+            instrument: instrument(rng),
+            strategy: StrategyId(rng.random()),
+            stop: price(rng),
+        }),
         13 => Body::Carry(carry(rng)),
         _ => Body::ClockOffset(ClockOffset { offset_ns: rng.random(), round_trip_ns: rng.random() }),
     }

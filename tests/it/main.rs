@@ -41,6 +41,7 @@ mod ops;
 mod peer;
 mod plan;
 mod readiness;
+mod reconcile;
 mod risk;
 mod rules;
 mod sign;

@@ -10,5 +10,6 @@ mod hostile_venue;
 mod kill;
 mod live;
 mod modes;
+mod recovery;
 mod session;
 mod stage;

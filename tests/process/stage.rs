@@ -250,11 +250,28 @@ impl Stage {
         serde_json::from_slice(&answer.body).unwrap()
     }
 
+    /// What the venue answers to a signed question.
+    pub(crate) fn signed(&self, path: &str, params: &str) -> serde_json::Value {
+        let credentials = read_credentials(&self.venue_file(), Purpose::Trade(Signing::Hmac)).unwrap();
+        let query = format!("{params}&timestamp={}", self.time_ms());
+        let signature = credentials.sign(query.as_bytes());
+        let path = format!("{path}?{query}&signature={}", signature.as_str());
+        let headers = [(API_KEY_HEADER, credentials.api_key())];
+        let answer = self.rest.request(Method::Get, &path, &headers, b"").unwrap();
+        assert!(answer.is_success(), "{}", String::from_utf8_lossy(&answer.body));
+        serde_json::from_slice(&answer.body).unwrap()
+    }
+
     /// Puts faults in force at the venue.
     pub(crate) fn faults(&self, json: &str) {
-        let path = "/control/faults";
+        self.control("faults", json);
+    }
+
+    /// Steers the venue.
+    pub(crate) fn control(&self, what: &str, json: &str) {
+        let path = format!("/control/{what}");
         let headers = [("X-Control-Token", self.venue.control.token.as_str())];
-        let answer = self.rest.request(Method::Post, path, &headers, json.as_bytes()).unwrap();
+        let answer = self.rest.request(Method::Post, &path, &headers, json.as_bytes()).unwrap();
         assert!(answer.is_success(), "{}", String::from_utf8_lossy(&answer.body));
     }
 

@@ -85,6 +85,10 @@ pub(crate) enum Verb {
     },
     /// Working orders.
     Orders,
+    /// Compare our record with the venue's now: orders, fills, positions, balances. Exit 5 when they differ.
+    #[command(after_help = "Examples:\n  interlock reconcile\n  \
+        interlock reconcile --adopt --by me --cause \"deposit of 500 USDT this morning\"")]
+    Reconcile(crate::reconcile::ReconcileVerb),
     /// Positions; and closing them.
     #[command(after_help = "Examples:\n  interlock positions\n  \
         interlock positions close BTCUSDT --reason \"stuck\"\n  interlock positions close-all --confirm --reason \"leaving\"")]
@@ -235,6 +239,10 @@ pub(crate) enum KillVerb {
         /// Who says so.
         #[arg(long, value_name = "NAME")]
         by: String,
+        /// How long to wait for the reconcile. An order that the venue denies to have counts as absent only once it can't
+        /// arrive any more, which takes `gateway.recv_window_ms` and `gateway.absent_settle_ms`.
+        #[arg(long, default_value = "60s", value_name = "TIME", value_parser = duration)]
+        wait: Duration,
     },
 }
 

@@ -26,6 +26,7 @@ use interlock::run::live::{self, Cleared};
 use interlock::run::placement::Stage;
 use interlock::run::plan::{self, Environment, Mode, Plan};
 use interlock::run::prepare::{self, PrepareError, Prepared};
+use interlock::run::reconcile::Boot;
 use interlock::run::session::{self, Ground, Session, Setup, StartError};
 use interlock::run::wiring::Brain;
 use interlock::sim::recording::{RecordingClock, RecordingConfig, Speed};
@@ -276,6 +277,13 @@ fn start(
         .map_err(started_nothing)?;
     let Prepared { table, limits, running, strategies, .. } = prepared;
     let seed = ground.shared.page.boot_id();
+    let books = if edges.has_account() {
+        let (access, clock) = (edges.access(), &ground.shared.clock);
+        Boot::with_account(plan, access, (&table, &strategies), &ground.paths, clock)
+            .map_err(started_nothing)?
+    } else {
+        Boot::default()
+    };
     let brain = Brain {
         epoch: ground.epoch,
         table: table.clone(),
@@ -301,6 +309,7 @@ fn start(
         carried,
         first_events: Vec::new(),
         cleared: None,
+        books,
         plan: plan.clone(),
     };
     edges.start(ground, plan, brain, setup).map_err(started_nothing)

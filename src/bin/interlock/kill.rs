@@ -1,7 +1,5 @@
 //! `interlock kill`.
 
-use std::time::Duration;
-
 use interlock::ops::client;
 use interlock::ops::protocol::{RecoverArgs, TripArgs};
 
@@ -9,9 +7,6 @@ use crate::Outcome;
 use crate::args::{Common, KillVerb};
 use crate::drill;
 use crate::with_console;
-
-/// How long arming may take: a reconcile with the venue, and a record made durable.
-const RECOVER_IN: Duration = Duration::from_secs(15);
 
 pub(crate) fn run(common: &Common, verb: KillVerb) -> Outcome {
     Ok(match verb {
@@ -22,9 +17,9 @@ pub(crate) fn run(common: &Common, verb: KillVerb) -> Outcome {
             with_console(common, |paths, console| client::kill_trip(paths, &args, wait, console))
         }
         KillVerb::Status => with_console(common, client::kill_status),
-        KillVerb::Recover { cause, by } => {
+        KillVerb::Recover { cause, by, wait } => {
             let args = RecoverArgs { cause, by };
-            with_console(common, |paths, console| client::kill_recover(paths, &args, RECOVER_IN, console))
+            with_console(common, |paths, console| client::kill_recover(paths, &args, wait, console))
         }
     })
 }

@@ -14,6 +14,7 @@ mod live;
 mod positions;
 mod progress;
 mod ready;
+mod reconcile;
 mod screen;
 mod shadow;
 mod venue;
@@ -103,6 +104,7 @@ fn run(cli: Cli) -> Outcome {
         Verb::Status { watch } => Ok(status(&common, watch)),
         Verb::Kill(verb) => kill::run(&common, verb),
         Verb::Layers(verb) => Ok(layers::run(&common, verb)),
+        Verb::Reconcile(verb) => Ok(reconcile::run(&common, &verb)),
         Verb::Orders => Ok(with_console(&common, client::orders)),
         Verb::Positions { verb: None } => Ok(with_console(&common, client::positions)),
         Verb::Positions { verb: Some(verb) } => positions::run(&common, &verb),

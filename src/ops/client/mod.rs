@@ -17,8 +17,9 @@ use crate::ops::events::rfc3339;
 use crate::ops::marker::{self, Marker};
 use crate::ops::paths::Paths;
 use crate::ops::protocol::{
-    Answer, LayerArgs, RecoverArgs, Request, StrategyArgs, SymbolArgs, TripArgs, VERSION, Verb,
+    Answer, LayerArgs, ReconcileArgs, RecoverArgs, Request, StrategyArgs, SymbolArgs, TripArgs, VERSION, Verb,
 };
+use crate::ops::reconcile::{Outcome, Report};
 use crate::ops::socket;
 use crate::ops::status::{self, KillStatus, Status};
 use crate::ops::watch::{InstrumentLine, OrderLine, Snapshot};
@@ -33,6 +34,8 @@ pub mod exit {
     pub const FAILED: u8 = 1;
     /// Refused by a gate or by the kill switch.
     pub const REFUSED: u8 = 3;
+    /// A verification found a difference.
+    pub const DIFFERENCE: u8 = 5;
 }
 
 /// How long the engine may take for an ordinary answer.
@@ -468,6 +471,30 @@ pub fn rates(paths: &Paths, console: &mut Console<'_>) -> u8 {
     };
     console.data(&text);
     exit::DONE
+}
+
+/// `interlock reconcile`. Exit 0 when everything agrees, 5 when it does not, 1 when it could not be found out.
+pub fn reconcile(paths: &Paths, args: &ReconcileArgs, wait: Duration, console: &mut Console<'_>) -> u8 {
+    let answers = Connection::open(paths, true).and_then(|mut connection| {
+        connection.send(Verb::Reconcile, json!(args), Some(wait))?;
+        let first = connection.receive(ANSWER_IN)?;
+        if first.ok { connection.receive(wait.saturating_add(ANSWER_IN)) } else { Ok(first) }
+    });
+    let answer = match answers {
+        Ok(answer) if answer.ok => answer,
+        other => return conclude(other, console),
+    };
+    let Ok(report) = serde_json::from_value::<Report>(answer.result.unwrap_or_default()) else {
+        return console.fail("the engine's answer can't be read; is it of another version?");
+    };
+    let text =
+        if console.format == Format::Json { as_json(&report) } else { status::render_reconcile(&report) };
+    console.data(&text);
+    match report.outcome {
+        Outcome::Balanced => exit::DONE,
+        Outcome::Mismatch => exit::DIFFERENCE,
+        Outcome::None | Outcome::Unknown | Outcome::Moving => exit::FAILED,
+    }
 }
 
 /// The verbs that hand the engine a command: cancel-all, flatten, freeze, unfreeze.

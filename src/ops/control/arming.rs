@@ -43,6 +43,8 @@ struct Recover {
     args: RecoverArgs,
     uid: Option<u32>,
     epoch: u64,
+    /// The reconcile's round that must balance.
+    round: Option<u64>,
     /// The marker that was there when the act began.
     marker: Found,
     deadline_ns: i64,
@@ -100,6 +102,7 @@ impl Control {
             args,
             uid: asked.uid,
             epoch: view.epoch,
+            round: self.ask_for_round(),
             marker: marker::look(&self.parts.paths),
             deadline_ns: now.mono_ns + wait_ns,
             stage: Stage::Reconciling,
@@ -141,15 +144,25 @@ impl Control {
         }
         if now.mono_ns >= recover.deadline_ns {
             let what = match recover.stage {
-                Stage::Reconciling => "our record and the venue's have not been found to agree in time",
-                Stage::Recording(_) => "the journal has not confirmed the record in time",
+                Stage::Reconciling => format!(
+                    "our record and the venue's have not been found to agree in time{}",
+                    self.unsettled()
+                ),
+                Stage::Recording(_) => "the journal has not confirmed the record in time".to_owned(),
             };
-            self.refuse_arming(&recover, what, now);
+            self.refuse_arming(&recover, &what, now);
             return 1;
         }
         match &mut recover.stage {
             Stage::Reconciling => {
-                if self.parts.page.reconciled() >= recover.epoch {
+                let round = match self.round_balanced(recover.round) {
+                    Ok(balanced) => balanced,
+                    Err(why) => {
+                        self.refuse_arming(&recover, &why, now);
+                        return 1;
+                    }
+                };
+                if round && self.parts.page.reconciled() >= recover.epoch {
                     return self.record_arming(recover, now);
                 }
             }
@@ -201,6 +214,7 @@ impl Control {
             return self.refuse_arming(recover, "tripped again meanwhile; look at why", now);
         }
         self.marker_owed = None;
+        self.thaw();
         if let Err(error) = marker::remove(&self.parts.paths) {
             let path = self.parts.paths.marker().display().to_string();
             let why = format!("{path} can't be removed: {error}");

@@ -125,6 +125,7 @@ impl Control {
             .vitals
             .illness(now, market_ns)
             .or_else(|| parts.health.iter_mut().find_map(|health| health.illness(now)))
+            .or_else(|| self.reconcile_illness(now))
     }
 
     /// Anchors the wall clock anew. Deadlines and the lease don't see a step; timestamps in requests do.

@@ -18,6 +18,7 @@ mod deeds;
 mod flat;
 mod guard;
 mod layers;
+mod reconciling;
 mod serve;
 
 use std::sync::Arc;
@@ -30,6 +31,8 @@ use self::arming::Arming;
 use self::deeds::Deed;
 use self::guard::Guard;
 use self::layers::LayerDesk;
+pub use self::reconciling::ReconcileDesk;
+use self::reconciling::Reconciling;
 use self::serve::PendingTrip;
 use super::events::{Event, Events, Level, rfc3339};
 use super::files::{self, Durability};
@@ -157,6 +160,8 @@ pub struct ControlParts {
     pub watcher: Watcher,
     /// The latency rings.
     pub latency: Histograms,
+    /// The reconciler, where there is an account.
+    pub reconcile: Option<ReconcileDesk>,
     /// The sockets.
     pub server: Server,
     /// The event log.
@@ -192,6 +197,7 @@ pub struct Control {
     arming: Arming,
     aftermath: Aftermath,
     layer_desk: LayerDesk,
+    reconciling: Reconciling,
     /// A marker that could not be written yet.
     marker_owed: Option<Marker>,
     incoming: Vec<Incoming>,
@@ -211,6 +217,7 @@ impl Control {
             arming: Arming::new(config.arm_at_start.clone()),
             aftermath: Aftermath::default(),
             layer_desk: LayerDesk::default(),
+            reconciling: Reconciling::default(),
             config,
             parts,
             guard: Guard::default(),
@@ -303,6 +310,7 @@ impl Control {
                     age_ms: vitals.thread_age_ns(t, now) / NS_PER_MS,
                 })
                 .collect(),
+            reconcile: self.last_reconcile(),
             latency: self.parts.latency.all(),
             counters: Counter::ALL.iter().map(|&c| (c.name().to_owned(), counters.get(c))).collect(),
             refusals: refusals(|reason| counters.refusals(reason)),
@@ -508,6 +516,7 @@ impl Agent for Control {
         self.parts.page.mirror();
         let mut work = self.serve(now);
         work += self.stand_guard(now);
+        work += self.watch_reconcile(now);
         work += self.notice(now);
         work += self.answer_trips(now);
         work += self.do_deeds(now);

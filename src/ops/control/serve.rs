@@ -124,6 +124,10 @@ impl Control {
                 self.command_event(piece.peer, verb, &request.args, now);
                 self.switch_strategy(verb, request.id, args, piece, now)
             }
+            Verb::Reconcile => {
+                self.command_event(piece.peer, verb, &request.args, now);
+                self.reconcile_asked(request, piece, now)
+            }
             Verb::CancelAll | Verb::Flatten | Verb::Freeze | Verb::Unfreeze => {
                 let args: SymbolArgs = protocol::args(&request.args)?;
                 let instrument = self.instrument(args.symbol.as_deref())?;

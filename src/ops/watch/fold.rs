@@ -223,7 +223,7 @@ impl View {
             Body::Command(_) => self.totals().commands += 1,
             Body::ClockOffset(offset) => self.shown.clock_offset_ns = Some(offset.offset_ns),
             Body::Carry(carry) => self.carry(carry),
-            Body::Bar(_) | Body::Timer => {}
+            Body::Bar(_) | Body::Stop(_) | Body::Timer => {}
         }
     }
 

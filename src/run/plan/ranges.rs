@@ -34,6 +34,7 @@ pub(super) const RANGES: &[Range] = &[
     range("gateway.answer_timeout_ms", 100, 60_000, "the venue itself gives up after 10 s"),
     range("gateway.decision_age_max_ms", 1, 10_000, "an old decision trades on an old book"),
     range("gateway.recv_window_ms", 1, 60_000, "the venue's bound"),
+    range("gateway.absent_settle_ms", 0, 600_000, "how far a replica of the venue may lag"),
     range("gateway.reserve_percent", 1, 90, "cancels need a share, and so do orders"),
     range("journal.segment_mib", 1, 4_096, "a segment is verified as a whole"),
     range("journal.sync_every_ms", 1, 1_000, "how much a power cut may lose"),

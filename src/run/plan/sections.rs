@@ -214,6 +214,9 @@ pub struct GatewaySection {
     pub decision_age_max_ms: u64,
     /// `recvWindow` of each request.
     pub recv_window_ms: u64,
+    /// Beyond the receive window, how much longer the venue's word that it has no such order is not yet believed: queries may
+    /// be answered by a replica that lags.
+    pub absent_settle_ms: u64,
     /// Share of every rate budget kept for cancels and queries.
     pub reserve_percent: u32,
 }
@@ -345,6 +348,7 @@ impl Default for GatewaySection {
             answer_timeout_ms: 10_000,
             decision_age_max_ms: 250,
             recv_window_ms: 5_000,
+            absent_settle_ms: 30_000,
             reserve_percent: 25,
         }
     }

@@ -25,6 +25,7 @@ use super::streams::StreamSpeaker;
 use super::venue::Venue;
 use super::ws_api::{ApiSpeaker, Session};
 use crate::sim::faults::{FaultKind, FaultPlan};
+use crate::types::Qty;
 
 type Reply = Response<Full<Bytes>>;
 
@@ -227,9 +228,33 @@ fn control(
             }
             Err(error) => plain(StatusCode::BAD_REQUEST, ApiError::new(-1100, error.to_string()).json()),
         },
+        ("POST", "deposit") => match deposit(venue, body) {
+            Ok(()) => plain(StatusCode::OK, "{}".to_owned()),
+            Err(text) => plain(StatusCode::BAD_REQUEST, ApiError::new(-1100, text).json()),
+        },
         ("GET", "stats") => plain(StatusCode::OK, text(&venue.state.borrow().stats())),
-        _ => plain(StatusCode::NOT_FOUND, error_body("control has POST faults and GET stats")),
+        _ => plain(StatusCode::NOT_FOUND, error_body("control has POST faults, POST deposit and GET stats")),
     }
+}
+
+/// What a deposit says; a withdrawal has a sign.
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Deposit {
+    asset: String,
+    amount: Qty,
+}
+
+/// Moves the account's balance by no trade, as a deposit or a withdrawal does.
+fn deposit(venue: &Rc<Venue>, body: &str) -> Result<(), String> {
+    let asked: Deposit = serde_json::from_str(body).map_err(|e| e.to_string())?;
+    let now_ns = venue.clock.now_ns();
+    let mut state = venue.state.borrow_mut();
+    let asset = state.exchange.asset_id(asked.asset.as_bytes()).ok_or("no such asset")?;
+    let account = state.account;
+    state.exchange.deposit(account, asset, asked.amount, now_ns).map_err(|e| e.to_string())?;
+    state.publish(now_ns);
+    Ok(())
 }
 
 /// The answer to a client's `Sec-WebSocket-Key`.

@@ -286,7 +286,7 @@ pub(super) fn account(state: &mut State, call: &Call<'_>) -> Answer {
         "accountType": "SPOT",
         "balances": balances,
         "permissions": ["SPOT"],
-        "uid": 1_000 + call.account.0,
+        "uid": state.instance * 1_000 + u64::from(call.account.0),
     })))
 }
 

@@ -306,6 +306,7 @@ async fn run(parts: Parts) {
         limits: Limits::new(parts.config.limits),
         faults: FaultEngine::new(parts.config.faults.clone(), parts.clock.now_ns()),
         keys: parts.keys,
+        instance: Clock::system().now().ns.unsigned_abs() / 1_000_000,
         account: parts.account,
         sessions: Vec::new(),
         users: Vec::new(),

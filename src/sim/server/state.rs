@@ -80,6 +80,9 @@ pub(super) struct State {
     pub(super) limits: Limits,
     pub(super) faults: FaultEngine,
     pub(super) keys: Vec<Registered>,
+    /// Which venue this is, of all that were ever started: its accounts live no longer than it does, and none of another
+    /// venue bears the same number.
+    pub(super) instance: u64,
     /// The account that all keys belong to.
     pub(super) account: AccountId,
     pub(super) sessions: Vec<Rc<Session>>,
@@ -129,7 +132,7 @@ impl State {
         let events: Vec<AccountEvent> = self.exchange.drain_account_events().collect();
         for event in &events {
             self.count(event, now_ns);
-            self.publish_user(event);
+            self.publish_user(event, now_ns);
         }
     }
 
@@ -200,12 +203,15 @@ impl State {
         }
     }
 
-    fn publish_user(&mut self, event: &AccountEvent) {
-        let account = match event {
-            AccountEvent::Execution(e) => e.account,
-            AccountEvent::Position(e) => e.account,
-            AccountEvent::Balance(e) => e.account,
+    fn publish_user(&mut self, event: &AccountEvent, now_ns: i64) {
+        let (account, name) = match event {
+            AccountEvent::Execution(e) => (e.account, "executionReport"),
+            AccountEvent::Position(e) => (e.account, "outboundAccountPosition"),
+            AccountEvent::Balance(e) => (e.account, "balanceUpdate"),
         };
+        if account == self.account && self.faults.private(name, now_ns) {
+            return;
+        }
         let names: &dyn Names = &self.exchange;
         let render = |unit: TimeUnit| match event {
             AccountEvent::Execution(e) => shapes::execution(names, unit, e),

@@ -16,6 +16,7 @@ pub mod orders;
 mod reply;
 mod request;
 pub mod rest;
+pub mod rest_account;
 mod scan;
 mod sync;
 

@@ -112,7 +112,7 @@ impl core::fmt::Debug for SignedRequest {
 }
 
 /// Parses a body and hands its root to `with`.
-fn read<R>(
+pub(super) fn read<R>(
     what: &'static str,
     body: &[u8],
     with: impl FnOnce(Value<'_>) -> Result<R, Malformed>,
@@ -276,10 +276,24 @@ fn signed(
     symbol: Option<Symbol>,
     timestamp_ms: i64,
 ) -> SignedRequest {
-    let mut query = String::new();
+    let mut params = String::new();
     if let Some(symbol) = symbol {
-        query.push_str("symbol=");
-        percent_encode(&mut query, symbol.as_str());
+        params.push_str("symbol=");
+        percent_encode(&mut params, symbol.as_str());
+    }
+    signed_with(credentials, method, path, &params, timestamp_ms)
+}
+
+/// The same with parameters that are encoded already; none for an empty text.
+pub(super) fn signed_with(
+    credentials: &Credentials,
+    method: &'static str,
+    path: &str,
+    params: &str,
+    timestamp_ms: i64,
+) -> SignedRequest {
+    let mut query = params.to_owned();
+    if !query.is_empty() {
         query.push('&');
     }
     // Writing to a String can't fail.

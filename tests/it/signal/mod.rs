@@ -2,5 +2,6 @@
 
 mod bars;
 mod commands;
+mod exits;
 mod line;
 pub(crate) mod scripted;

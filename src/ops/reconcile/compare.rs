@@ -1,0 +1,259 @@
+//! The comparison: our record against what the venue says, without an opinion on what to do about it. Pure.
+//!
+//! The venue is asked for the balances before and after everything else. If both answers agree, nothing was filled meanwhile, and
+//! every trade that made those balances is in the list between them.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use super::books::{BooksView, Exact, OpenHere, TradeKey, exact, key_of};
+use crate::event::OrderUpdate;
+use crate::types::{
+    AssetId, ClientOrderId, InstrumentId, InstrumentTable, OrderState, Qty, TradeId, VenueOrderId,
+};
+
+/// What the venue says.
+#[derive(Clone, Debug, Default)]
+pub struct VenueView {
+    /// Totals by asset, asked first; `None` where the venue names no such asset.
+    pub before: Vec<Option<Qty>>,
+    /// Totals by asset, asked last.
+    pub after: Vec<Option<Qty>>,
+    /// Fills of the account from the agreed numbers on, ours and others'. They bear no id of ours.
+    pub fills: Vec<OrderUpdate>,
+    /// Everything open on the account; the instrument is `None` for a symbol that the session does not have.
+    pub open: Vec<(Option<InstrumentId>, OrderUpdate)>,
+    /// Nobody was asked: only balances can be compared.
+    pub is_told: bool,
+}
+
+impl VenueView {
+    /// Where nobody can be asked: the balances that the line was told of, against its fills. Orders say nothing then.
+    pub fn told_by(view: &BooksView) -> Self {
+        Self { before: view.balances.clone(), after: view.balances.clone(), is_told: true, ..Self::default() }
+    }
+
+    /// Whether nothing moved while the venue was asked.
+    pub fn is_still(&self) -> bool {
+        self.before == self.after
+    }
+}
+
+/// What our record rests on besides the facts of this session.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Footing {
+    /// What the account held when the session began, by asset, as our record had it; `None` where nothing is on record.
+    pub expected: Vec<Option<Exact>>,
+    /// Trades below these, by instrument, are agreed upon.
+    pub next_trade: Vec<TradeId>,
+    /// Trades at or above those that earlier sessions have booked.
+    pub booked: BTreeSet<TradeKey>,
+    /// This boot: an order with its number that is not on record is not the consequence of a crash.
+    pub epoch: u32,
+}
+
+/// Something that does not agree. Two of them are the same difference when they are equal: a difference counts only after it
+/// was found again, unchanged, in a comparison made from nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Difference {
+    /// A balance is not what the trades make it.
+    Balance {
+        /// Of what.
+        asset: AssetId,
+        /// By our record.
+        expected: Exact,
+        /// By the venue.
+        found: Exact,
+    },
+    /// We booked a fill that the venue does not list.
+    NoSuchTrade(TradeKey),
+    /// The ledger and the venue's trade records come to different quantities.
+    Quantity {
+        /// On what.
+        instrument: InstrumentId,
+        /// Booked by the ledger.
+        booked: Exact,
+        /// By the trade records.
+        traded: Exact,
+    },
+    /// An order with an id of this boot is open at the venue and not on record: it can't have left by the gateway.
+    Unrecorded(ClientOrderId),
+    /// Our record says that the order has ended; it is open at the venue.
+    StillOpen(ClientOrderId),
+    /// Our record says that the order is open; the venue has none such.
+    NoSuchOrder(ClientOrderId),
+    /// An order of somebody else, where nobody else may trade.
+    Foreign(VenueOrderId),
+}
+
+impl Difference {
+    /// The instruments on which no entry may be made until it is settled; `None` = all of them.
+    pub fn instruments(&self, table: &InstrumentTable, view: &BooksView) -> Option<Vec<InstrumentId>> {
+        let of_order =
+            |client: ClientOrderId| view.open.iter().find(|o| o.client == client).map(|o| vec![o.instrument]);
+        match *self {
+            Self::Balance { asset, .. } => {
+                let of_base: Vec<_> = table.all().iter().filter(|i| i.base == asset).map(|i| i.id).collect();
+                let is_quote = table.all().iter().any(|i| i.quote == asset);
+                (!is_quote && !of_base.is_empty()).then_some(of_base)
+            }
+            Self::NoSuchTrade((instrument, ..)) | Self::Quantity { instrument, .. } => Some(vec![instrument]),
+            Self::Unrecorded(client) | Self::StillOpen(client) | Self::NoSuchOrder(client) => {
+                of_order(client)
+            }
+            Self::Foreign(_) => None,
+        }
+    }
+
+    /// For people.
+    pub fn describe(&self, table: &InstrumentTable) -> String {
+        let symbol = |id: InstrumentId| table.get(id).map_or("?", |i| i.symbol.as_str()).to_owned();
+        match *self {
+            Self::Balance { asset, expected, found } => {
+                let name = table.assets().get(asset.index()).map_or("?", |a| a.as_str());
+                format!(
+                    "balance of {name}: the venue says {}, our record {} ({} too {})",
+                    Shown(found),
+                    Shown(expected),
+                    Shown((found - expected).abs()),
+                    if found > expected { "much" } else { "little" }
+                )
+            }
+            Self::NoSuchTrade((instrument, trade, order)) => {
+                format!(
+                    "{}: trade {} of order {} is booked and the venue does not list it",
+                    symbol(instrument),
+                    trade.0,
+                    order.0
+                )
+            }
+            Self::Quantity { instrument, booked, traded } => format!(
+                "{}: booked {}, the venue's trades come to {}",
+                symbol(instrument),
+                Shown(booked),
+                Shown(traded)
+            ),
+            Self::Unrecorded(client) => format!("order {client} is open at the venue and is not on record"),
+            Self::StillOpen(client) => {
+                format!("order {client} has ended by our record and is open at the venue")
+            }
+            Self::NoSuchOrder(client) => {
+                format!("order {client} is open by our record and the venue has no such order")
+            }
+            Self::Foreign(order) => format!("order {} at the venue is not ours", order.0),
+        }
+    }
+}
+
+/// An [`Exact`] amount as decimal text.
+struct Shown(Exact);
+
+impl fmt::Display for Shown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const ONE: Exact = 100_000_000_000_000_000;
+        let sign = if self.0 < 0 { "-" } else { "" };
+        let digits = format!("{:017}", self.0.unsigned_abs() % ONE.unsigned_abs());
+        let fraction = digits.trim_end_matches('0');
+        let dot = if fraction.is_empty() { "" } else { "." };
+        write!(f, "{sign}{}{dot}{fraction}", self.0.unsigned_abs() / ONE.unsigned_abs())
+    }
+}
+
+/// What came out.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Comparison {
+    /// Fills at the venue that are not booked: to be recovered.
+    pub missing: Vec<OrderUpdate>,
+    /// Orders of ours that are open at the venue and not known here: to be taken up.
+    pub unknown: Vec<OrderUpdate>,
+    /// Orders that our record has open (or of unknown outcome) and that the venue's list leaves out: to be asked about.
+    pub ask: Vec<OpenHere>,
+    /// Orders of others.
+    pub foreign: Vec<OrderUpdate>,
+    /// What does not agree.
+    pub differences: Vec<Difference>,
+    /// Everything could be compared: nothing moved, nothing is to be recovered or asked.
+    pub is_complete: bool,
+}
+
+/// Compares. A balance may be off by one unit of `1e-8` a trade, for what the venue rounds.
+pub fn compare(view: &BooksView, venue: &VenueView, ground: &Footing, foreign_halts: bool) -> Comparison {
+    let mut out = Comparison::default();
+    if !venue.is_told {
+        fills(view, venue, ground, &mut out);
+        orders(view, venue, ground, foreign_halts, &mut out);
+    }
+    let quantities = view.booked.iter().zip(&view.traded).zip(0u16..);
+    for ((&booked, &traded), at) in quantities.filter(|((b, t), _)| b != t) {
+        out.differences.push(Difference::Quantity { instrument: InstrumentId(at), booked, traded });
+    }
+    let same_trades =
+        out.missing.is_empty() && !out.differences.iter().any(|d| matches!(d, Difference::NoSuchTrade(_)));
+    if venue.is_still() && same_trades {
+        balances(view, venue, ground, &mut out);
+    }
+    out.is_complete =
+        venue.is_still() && out.missing.is_empty() && out.unknown.is_empty() && out.ask.is_empty();
+    out
+}
+
+fn fills(view: &BooksView, venue: &VenueView, ground: &Footing, out: &mut Comparison) {
+    let is_new = |key: &TradeKey| ground.next_trade.get(key.0.index()).is_none_or(|next| key.1 >= *next);
+    let listed: BTreeSet<TradeKey> = venue.fills.iter().map(key_of).collect();
+    let known = |key: &TradeKey| view.trades.contains(key) || ground.booked.contains(key);
+    out.missing = venue.fills.iter().filter(|f| is_new(&key_of(f)) && !known(&key_of(f))).copied().collect();
+    for key in view.trades.iter().filter(|key| is_new(key) && !listed.contains(key)) {
+        out.differences.push(Difference::NoSuchTrade(*key));
+    }
+}
+
+fn orders(view: &BooksView, venue: &VenueView, ground: &Footing, foreign_halts: bool, out: &mut Comparison) {
+    for (_, there) in &venue.open {
+        if there.client == ClientOrderId::NONE {
+            out.foreign.push(*there);
+            if foreign_halts {
+                out.differences.push(Difference::Foreign(there.venue_order));
+            }
+            continue;
+        }
+        match view.open.iter().find(|o| o.client == there.client) {
+            Some(here) if here.recorded => {}
+            Some(_) if there.client.epoch() != ground.epoch => {}
+            Some(_) => out.differences.push(Difference::Unrecorded(there.client)),
+            None if view.names.iter().any(|(_, client)| *client == there.client) => {
+                out.differences.push(Difference::StillOpen(there.client));
+            }
+            None if there.client.epoch() == ground.epoch => {
+                out.differences.push(Difference::Unrecorded(there.client));
+            }
+            None => out.unknown.push(*there),
+        }
+    }
+    for here in &view.open {
+        let is_listed = venue.open.iter().any(|(_, there)| there.client == here.client);
+        // Not sent yet, or on its way: its own answer comes first.
+        let is_on_its_way =
+            matches!(here.state, OrderState::Created | OrderState::Approved | OrderState::Sent);
+        if !is_listed && !is_on_its_way {
+            out.ask.push(*here);
+        }
+    }
+}
+
+fn balances(view: &BooksView, venue: &VenueView, ground: &Footing, out: &mut Comparison) {
+    const UNIT: Exact = 1_000_000_000;
+    let trades = i128::try_from(view.trades.len() + ground.booked.len()).unwrap_or(i128::MAX / UNIT);
+    for (at, found) in (0u16..).zip(&venue.after) {
+        let index = usize::from(at);
+        let Some(Some(base)) = ground.expected.get(index) else { continue };
+        if venue.is_told && found.is_none() {
+            continue;
+        }
+        let expected = base + view.moved.get(index).copied().unwrap_or(0);
+        // An asset that the venue does not name is one that the account has nothing of.
+        let found = found.map_or(0, exact);
+        if (found - expected).abs() > UNIT * trades {
+            out.differences.push(Difference::Balance { asset: AssetId(at), expected, found });
+        }
+    }
+}

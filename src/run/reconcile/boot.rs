@@ -1,0 +1,68 @@
+//! What a boot does before anything starts: finds out which account it is on, and what earlier sessions leave to it.
+
+use crate::agent::{Clock, clock};
+use crate::net::{Endpoint, Rest, RestTimeouts};
+use crate::ops::paths::Paths;
+use crate::ops::reconcile::{Carry, CarryError};
+use crate::run::access::Access;
+use crate::run::plan::Plan;
+use crate::run::session::{StartError, journal_dir};
+use crate::types::InstrumentTable;
+
+use super::source::{RestSource, Source};
+
+/// A reconcile must hear the answer soon, and a stop must not wait for one: shorter than what set-up allows.
+const TIMEOUTS: RestTimeouts =
+    RestTimeouts { connect: std::time::Duration::from_secs(2), total: std::time::Duration::from_secs(5) };
+/// How often the venue is asked which account this is.
+const TRIES: u32 = 3;
+/// Between those.
+const TRY_AGAIN: std::time::Duration = std::time::Duration::from_millis(500);
+
+/// What a session starts from.
+#[derive(Debug, Default)]
+pub struct Boot {
+    /// Whom a reconcile asks; nobody where there is no account.
+    pub source: Option<Box<dyn Source>>,
+    /// What earlier sessions on this account leave.
+    pub carry: Carry,
+    /// Which account, for the session's header.
+    pub account: Option<String>,
+}
+
+impl Boot {
+    /// For a mode with an account.
+    pub fn with_account(
+        plan: &Plan,
+        access: &Access,
+        (table, strategies): (&InstrumentTable, &[String]),
+        paths: &Paths,
+        clock: &Clock,
+    ) -> Result<Self, StartError> {
+        let setting = |e: crate::run::access::AccessError| StartError::Parts(e.to_string());
+        let credentials = access.credentials(plan.venue.signing).map_err(setting)?;
+        let rest = Rest::new(access.rest.clone(), &access.roots, TIMEOUTS);
+        let mut source = RestSource::new(rest, credentials, table.clone(), clock.clone());
+        let account = account_of(&mut source, &access.rest)?;
+        let carry = Carry::read(&journal_dir(paths), &account, table, strategies).map_err(|e| match e {
+            CarryError::Journal(error) => StartError::Journal(error),
+            CarryError::Form { .. } => StartError::Parts(e.to_string()),
+        })?;
+        Ok(Self { source: Some(Box::new(source)), carry, account: Some(account) })
+    }
+}
+
+/// The venue's number of the account; where it gives none, the place stands for it.
+fn account_of(source: &mut RestSource, endpoint: &Endpoint) -> Result<String, StartError> {
+    let mut why = String::new();
+    for _ in 0..TRIES {
+        match source.totals() {
+            Ok(totals) if totals.uid != 0 => return Ok(totals.uid.to_string()),
+            Ok(_) => return Ok(endpoint.to_string()),
+            Err(error) => why = error,
+        }
+        clock::sleep(TRY_AGAIN);
+    }
+    let source = std::io::Error::other(why);
+    Err(StartError::Io { what: format!("asking the venue at {endpoint} for the account"), source })
+}

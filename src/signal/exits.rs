@@ -1,0 +1,118 @@
+//! Exits that the engine manages (R-ORD-2): a stop below and a target above the average price of a strategy's position, a stop
+//! that follows the best price, and the stop that the strategy itself claimed with its entry. No such order ever stands at
+//! the venue: what stands there can be forgotten there (F8). Signal watches the quotes and raises the exit, reduce-only,
+//! from its own fold of the fills, so it is as large as what is held, also after a part of it was filled (F18), and after a
+//! restart, when position and claimed stop come back as facts.
+//!
+//! The way out: the strategy's own orders there are cancelled and their end is waited for, then what is held is sold at a
+//! price that the market should take at once, again until nothing is left that the venue would take. Meanwhile the strategy
+//! isn't heard. Nothing here ends by a timer; timers only say when to ask again.
+
+use crate::strategy::context::shifted;
+use crate::types::time::NS_PER_MS;
+use crate::types::{Position, Price};
+
+/// How long a step may take before it is asked for again.
+const RETRY_NS: i64 = 250 * NS_PER_MS;
+
+/// Distances in hundredths of a percent; 0 = none of that kind.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ExitLevels {
+    /// Below the average price.
+    pub stop_loss_bp: u32,
+    /// Above the average price.
+    pub take_profit_bp: u32,
+    /// Below the best bid since the position was opened, or since the session began.
+    pub trailing_bp: u32,
+}
+
+/// The exits of one running strategy.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Exits {
+    levels: ExitLevels,
+    /// What the last filled entry claimed; zero = nothing.
+    claimed: Price,
+    /// The prices that the quotes are compared with; zero = none. Made anew when the position changes.
+    stop: Price,
+    target: Price,
+    /// The best bid since the position was opened.
+    best: Price,
+    /// The way out has begun.
+    leaving: bool,
+    asked_ns: i64,
+}
+
+impl Exits {
+    pub(super) const fn set_levels(&mut self, levels: ExitLevels) {
+        self.levels = levels;
+    }
+
+    /// An entry with a claimed stop was filled, or an earlier session had one.
+    pub(super) const fn claim(&mut self, stop: Price) {
+        if stop.units() > 0 {
+            self.claimed = stop;
+        }
+    }
+
+    /// Whether the way out has begun: the strategy is not heard.
+    pub(super) const fn is_leaving(&self) -> bool {
+        self.leaving
+    }
+
+    /// The position is another one: what the quotes are compared with is made anew.
+    pub(super) fn follow(&mut self, position: &Position) {
+        let Some(average) = position.average_price().filter(|_| position.qty.units() > 0) else {
+            *self = Self { levels: self.levels, ..Self::default() };
+            return;
+        };
+        let away = |bp: u32, sign: i64| {
+            if bp == 0 { Price::ZERO } else { shifted(average, sign * i64::from(bp)).unwrap_or(Price::ZERO) }
+        };
+        self.stop = away(self.levels.stop_loss_bp, -1).max(self.claimed);
+        self.target = away(self.levels.take_profit_bp, 1);
+    }
+
+    /// The best bid is now this. Whether the way out begins.
+    #[inline]
+    pub(super) fn on_bid(&mut self, bid: Price, position: &Position) -> bool {
+        if position.qty.units() <= 0 || bid <= Price::ZERO || self.leaving {
+            return false;
+        }
+        self.best = self.best.max(bid);
+        let trailing = if self.levels.trailing_bp == 0 {
+            Price::ZERO
+        } else {
+            shifted(self.best, -i64::from(self.levels.trailing_bp)).unwrap_or(Price::ZERO)
+        };
+        let stopped = bid <= self.stop.max(trailing);
+        let reached = self.target > Price::ZERO && bid >= self.target;
+        self.leaving = stopped || reached;
+        self.leaving
+    }
+
+    /// Whether the next step is due.
+    pub(super) const fn is_due(&self, now_ns: i64) -> bool {
+        self.leaving && (self.asked_ns == 0 || now_ns.saturating_sub(self.asked_ns) >= RETRY_NS)
+    }
+
+    pub(super) const fn asked(&mut self, now_ns: i64) {
+        self.asked_ns = now_ns;
+    }
+
+    /// Nothing is left that could be sold: the strategy is heard again.
+    pub(super) const fn end(&mut self) {
+        *self = Self { levels: self.levels, ..Self::none() };
+    }
+
+    const fn none() -> Self {
+        Self {
+            levels: ExitLevels { stop_loss_bp: 0, take_profit_bp: 0, trailing_bp: 0 },
+            claimed: Price::ZERO,
+            stop: Price::ZERO,
+            target: Price::ZERO,
+            best: Price::ZERO,
+            leaving: false,
+            asked_ns: 0,
+        }
+    }
+}

@@ -1,0 +1,508 @@
+//! Our record against the venue's (R-ORD-3; F6, F9-F16 of the fault catalogue): what is missing is recovered once, what can't be
+//! asked is never called balanced, and what does not agree halts only when it was found again and again.
+
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, channel};
+
+use interlock::agent::runner::{RunnerConfig, StopFlag};
+use interlock::agent::{Agent, AgentRunner, Clock, IdleStrategy};
+use interlock::event::ledger::Ledger;
+use interlock::event::{Action, Body, Fact, OrderUpdate, Record, ReplyKind};
+use interlock::journal::Observer;
+use interlock::journal::entry::Control as Act;
+use interlock::ops::control::{Receipt, Recorder};
+use interlock::ops::events::Events;
+use interlock::ops::reconcile::books::{Bookkeeper, Books, exact};
+use interlock::ops::reconcile::{Footing, Outcome, Report, Reports, Standing, bookkeeper, standing};
+use interlock::run::reconcile::{Reconciler, ReconcilerParts, Rules, Source};
+use interlock::types::{
+    AssetId, ClientOrderId, InstrumentId, InstrumentTable, Now, OrderState, Position, Qty, Side, TradeId,
+    VenueOrderId,
+};
+use interlock::venue::binance::rest_account::{AccountTotals, OrderName};
+use rand::rngs::SmallRng;
+use rand::seq::SliceRandom;
+use rand::{Rng, SeedableRng};
+use rtrb::{Consumer, Producer};
+
+use crate::market::{BTC, Facts, Placed, intent, price, qty, spec, table};
+use crate::support::seed;
+
+const EPOCH: u32 = 1;
+const BTC_ASSET: AssetId = AssetId(0);
+const USDT: AssetId = AssetId(1);
+
+/// The venue's account, plainly.
+#[derive(Clone, Debug)]
+struct Account {
+    totals: Vec<Option<Qty>>,
+    fills: Vec<OrderUpdate>,
+    orders: Vec<OrderUpdate>,
+    /// Every look at the balances finds others.
+    is_restless: bool,
+    /// Nothing is answered.
+    is_dumb: bool,
+}
+
+impl Account {
+    fn new() -> Self {
+        let totals = vec![Some(qty("2")), Some(qty("10000")), Some(qty("0"))];
+        Self { totals, fills: Vec::new(), orders: Vec::new(), is_restless: false, is_dumb: false }
+    }
+
+    fn add(&mut self, asset: AssetId, units: i128) {
+        let total = &mut self.totals[asset.index()];
+        *total = Some(Qty::from_units(i64::try_from(i128::from(total.unwrap().units()) + units).unwrap()));
+    }
+
+    /// A fill of an order, as the venue books it.
+    fn fill(&mut self, order: &OrderUpdate, trade: u64, at: &str, amount: &str) -> OrderUpdate {
+        let (at, amount) = (price(at), qty(amount));
+        let sign = i128::from(order.side.sign());
+        self.add(BTC_ASSET, sign * i128::from(amount.units()));
+        self.add(USDT, -sign * (i128::from(at.units()) * i128::from(amount.units()) / 1_000_000_000));
+        let kept = self.orders.iter_mut().find(|o| o.venue_order == order.venue_order).unwrap();
+        kept.filled = kept.filled.checked_add(amount).unwrap();
+        kept.state = if kept.filled >= kept.qty { OrderState::Filled } else { OrderState::PartiallyFilled };
+        let state = kept.state;
+        let filled = kept.filled;
+        let told = OrderUpdate { trade: TradeId(trade), price: at, qty: amount, filled, state, ..*order };
+        self.fills.push(OrderUpdate { client: ClientOrderId::NONE, snapshot: false, filled: amount, ..told });
+        told
+    }
+}
+
+type Edit = Box<dyn FnOnce(&mut Account) + Send>;
+
+/// The account as a reconcile asks it. The test changes it by messages, between two questions.
+#[derive(Debug)]
+struct Asked {
+    account: Account,
+    edits: Receiver<Edit>,
+}
+
+impl Asked {
+    fn look(&mut self) -> Result<&mut Account, String> {
+        while let Ok(edit) = self.edits.try_recv() {
+            edit(&mut self.account);
+        }
+        if self.account.is_dumb { Err("nobody answers".to_owned()) } else { Ok(&mut self.account) }
+    }
+}
+
+impl Source for Asked {
+    fn totals(&mut self) -> Result<AccountTotals, String> {
+        let account = self.look()?;
+        if account.is_restless {
+            account.add(USDT, 1);
+        }
+        Ok(AccountTotals { uid: 7, totals: account.totals.clone() })
+    }
+    fn fills(&mut self, instrument: InstrumentId, from: TradeId) -> Result<Vec<OrderUpdate>, String> {
+        let fills = &self.look()?.fills;
+        Ok(fills.iter().filter(|f| f.instrument == instrument && f.trade >= from).copied().collect())
+    }
+    fn open(&mut self) -> Result<Vec<(Option<InstrumentId>, OrderUpdate)>, String> {
+        let orders = &self.look()?.orders;
+        Ok(orders.iter().filter(|o| o.state.may_be_open()).map(|o| (Some(o.instrument), *o)).collect())
+    }
+    fn order(&mut self, _instrument: InstrumentId, name: OrderName) -> Result<Option<OrderUpdate>, String> {
+        let orders = &self.look()?.orders;
+        Ok(orders
+            .iter()
+            .find(|o| match name {
+                OrderName::Client(client) => o.client == client,
+                OrderName::Venue(order) => o.venue_order == order,
+            })
+            .copied())
+    }
+}
+
+/// The journal's thread and the line between the reconciler and it.
+struct Line {
+    keeper: Bookkeeper,
+    records: Consumer<Record>,
+    found: Consumer<Body>,
+    told: Sender<Body>,
+    seq: u64,
+}
+
+impl Agent for Line {
+    fn name(&self) -> &'static str {
+        "line"
+    }
+    fn poll(&mut self, now: Now) -> usize {
+        while let Ok(record) = self.records.pop() {
+            self.seq += 1;
+            self.keeper.observe(self.seq, &record);
+        }
+        while let Ok(body) = self.found.pop() {
+            self.seq += 1;
+            self.keeper.observe(self.seq, &Record::Fact(Fact { seq: self.seq, recv_ns: 0, body }));
+            let _over = self.told.send(body);
+        }
+        self.keeper.batch_done(now);
+        0
+    }
+}
+
+struct Acts(Sender<Act>);
+
+impl Recorder for Acts {
+    fn submit(&mut self, act: Act) -> Result<Receipt, String> {
+        let _over = self.0.send(act);
+        Ok(Receipt::new(|| Some(Ok(()))))
+    }
+}
+
+struct Rig {
+    reconciler: Reconciler,
+    standing: Arc<Standing>,
+    reports: Reports,
+    edits: Sender<Edit>,
+    records: Producer<Record>,
+    told: Receiver<Body>,
+    acts: Receiver<Act>,
+    clock: Clock,
+    stop: StopFlag,
+    line: Option<AgentRunner>,
+    _dir: tempfile::TempDir,
+}
+
+impl Rig {
+    fn new(account: Account, ground: Footing, foreign_halts: bool) -> Self {
+        let (dir, clock, table) = (tempfile::tempdir().unwrap(), Clock::system(), table());
+        let standing = Arc::new(Standing::default());
+        let (keeper, books) = bookkeeper(&table, EPOCH, Arc::clone(&standing));
+        let (report, reports) = standing::reports();
+        let (records, records_out) = rtrb::RingBuffer::new(4_096);
+        let (found, found_out) = rtrb::RingBuffer::new(1_024);
+        let (edits, edits_out) = channel();
+        let (told_in, told) = channel();
+        let (acts_in, acts) = channel();
+        let stop = StopFlag::default();
+        let line = Line { keeper, records: records_out, found: found_out, told: told_in, seq: 0 };
+        let config = RunnerConfig { name: "line".to_owned(), core: None, idle: IdleStrategy::Park };
+        let line =
+            AgentRunner::start(&config, vec![Box::new(line)], clock.clone(), stop.clone(), |_| ()).unwrap();
+        let reconciler = Reconciler::new(ReconcilerParts {
+            source: Some(Box::new(Asked { account, edits: edits_out })),
+            books,
+            standing: Arc::clone(&standing),
+            reports: report,
+            found: found.into(),
+            journal: Box::new(Acts(acts_in)),
+            events: Events::open(&dir.path().join("events.jsonl")).unwrap().sender(),
+            table,
+            strategies: vec!["first".to_owned()],
+            ground: Footing { epoch: EPOCH, ..ground },
+            rules: Rules { every_ns: 1, confirmations: 3, foreign_halts },
+            clock: clock.clone(),
+            stop: stop.clone(),
+        });
+        let line = Some(line);
+        Self { reconciler, standing, reports, edits, records, told, acts, clock, stop, line, _dir: dir }
+    }
+
+    fn edit(&self, edit: impl FnOnce(&mut Account) + Send + 'static) {
+        self.edits.send(Box::new(edit)).unwrap();
+    }
+
+    fn record(&mut self, record: Record) {
+        self.records.push(record).unwrap();
+    }
+
+    fn fact(&mut self, fact: Fact) {
+        self.record(Record::Fact(fact));
+    }
+
+    /// An order of ours, as the stages record it, standing at the venue.
+    fn place(&mut self, facts: &mut Facts, order: &Placed) -> OrderUpdate {
+        self.record(Record::Intent(intent(order.client.counter(), BTC, Action::Place(order.spec))));
+        self.fact(facts.reply(ReplyKind::Sent, order.client, false));
+        self.fact(facts.order(order, OrderState::Acknowledged, Qty::ZERO, false));
+        let there = order.update(OrderState::Acknowledged, Qty::ZERO, facts.now_ns);
+        self.edit(move |account| account.orders.push(there));
+        there
+    }
+
+    fn round(&mut self) -> Report {
+        self.standing.ask();
+        assert_eq!(self.reconciler.poll(self.clock.now()), 1);
+        let mut last = None;
+        while let Some(report) = self.reports.take() {
+            last = Some(report);
+        }
+        last.unwrap()
+    }
+
+    fn balanced(&mut self) -> Report {
+        let report = self.round();
+        assert_eq!(report.outcome, Outcome::Balanced, "{report:?}");
+        report
+    }
+}
+
+impl Drop for Rig {
+    fn drop(&mut self) {
+        self.stop.stop();
+        if let Some(line) = self.line.take() {
+            line.join().unwrap();
+        }
+    }
+}
+
+fn placed(epoch: u32, counter: u64, side: Side, amount: &str) -> Placed {
+    Placed { client: ClientOrderId::new(epoch, counter), instrument: BTC, spec: spec(side, "100", amount) }
+}
+
+/// What the stages' own fold makes of the facts that came back.
+fn position_of(
+    bodies: impl Iterator<Item = Body>,
+    ledger: &mut Ledger<()>,
+    table: &InstrumentTable,
+) -> Position {
+    let mut position = Position::default();
+    for body in bodies {
+        let change = match &body {
+            Body::Order(update) => ledger.on_update(update).and_then(Result::ok),
+            Body::Carried(order) => ledger.carry(order, ()).ok().flatten(),
+            _ => None,
+        };
+        if let Some(change) = change {
+            assert!(!change.conflict && !change.overfill, "{body:?}: {change:?}");
+            if let Some(fill) = change.fill {
+                fill.book(&mut position, table.get(BTC).unwrap()).unwrap();
+            }
+        }
+    }
+    position
+}
+
+#[test]
+fn f13_a_fill_that_nobody_told_of_is_recovered_once() {
+    let (mut rig, mut facts) = (Rig::new(Account::new(), Footing::default(), false), Facts::new());
+    let report = rig.balanced();
+    assert_eq!(report.fills_recovered, 0, "the account is taken as it stands, the first time");
+    let order = placed(EPOCH, 1, Side::Buy, "1");
+    let there = rig.place(&mut facts, &order);
+    rig.edit(move |account| {
+        account.fill(&there, 5, "99.5", "0.4");
+    });
+    let report = rig.balanced();
+    assert_eq!((report.fills_recovered, report.orders_adopted), (1, 0), "{report:?}");
+    assert_eq!(rig.balanced().fills_recovered, 0, "once");
+    let recovered: Vec<_> = rig.told.try_iter().collect();
+    let [Body::Order(fill)] = recovered[..] else { panic!("{recovered:?}") };
+    assert_eq!((fill.client, fill.trade, fill.qty), (order.client, TradeId(5), qty("0.4")));
+    // The message comes after all: nothing is doubled, and everything still agrees.
+    rig.fact(facts.fill(&order, price("99.5"), 5, qty("0.4"), qty("0.4")));
+    assert_eq!(rig.balanced().fills_recovered, 0);
+}
+
+/// F14: whatever is told, lost, told late or twice, each fill counts once, and the position is the venue's.
+#[test]
+fn f14_recovery_and_stream_in_any_order_count_each_fill_once() {
+    let seed = seed(0xf14);
+    let mut rng = SmallRng::seed_from_u64(seed);
+    for _ in 0..30 {
+        let mut rig = Rig::new(Account::new(), Footing::default(), false);
+        let mut facts = Facts::new();
+        rig.balanced();
+        let mut ledger = Ledger::<()>::default();
+        let mut late = Vec::new();
+        let mut held = Qty::ZERO;
+        let mut line = Vec::new();
+        for counter in 1..=3 {
+            let order = placed(EPOCH, counter, Side::Buy, "1");
+            let there = rig.place(&mut facts, &order);
+            line.push(Body::Order(there));
+            let tracked = interlock::event::ledger::tracked(
+                order.client,
+                BTC,
+                interlock::types::StrategyId(0),
+                &order.spec,
+                (),
+            );
+            ledger.enter(tracked).unwrap();
+            for part in 1..=rng.random_range(1..=4_u64) {
+                let trade = counter * 10 + part;
+                let filled = qty(&format!("0.{}", part * 2));
+                let fact = facts.fill(&order, price("100"), trade, qty("0.2"), filled);
+                rig.edit(move |account| {
+                    account.fill(&there, trade, "100", "0.2");
+                });
+                held = held.checked_add(qty("0.2")).unwrap();
+                match rng.random_range(0..4) {
+                    0 => {}
+                    1 => late.push(fact),
+                    _ => {
+                        rig.fact(fact);
+                        line.push(fact.body);
+                    }
+                }
+                if rng.random_bool(0.3) {
+                    rig.balanced();
+                    line.extend(rig.told.try_iter());
+                }
+            }
+        }
+        late.shuffle(&mut rng);
+        for fact in late {
+            rig.fact(fact);
+            line.push(fact.body);
+        }
+        rig.balanced();
+        line.extend(rig.told.try_iter());
+        let position = position_of(line.into_iter(), &mut ledger, &table());
+        assert_eq!(position.qty, held);
+    }
+}
+
+/// F6, F9: an order that left without a record, half filled while nobody looked: taken up with its fills, and nothing halts.
+#[test]
+fn f06_an_order_of_an_earlier_boot_without_a_record_is_taken_up_with_its_fills() {
+    let mut account = Account::new();
+    let order = placed(3, 9, Side::Buy, "1");
+    let there = order.update(OrderState::Acknowledged, Qty::ZERO, 5);
+    account.orders.push(there);
+    let expected = account.totals.iter().map(|t| t.map(exact)).collect();
+    account.fill(&there, 41, "100", "0.3");
+    account.fill(&there, 42, "99", "0.2");
+    let mut rig = Rig::new(account, Footing { expected, ..Footing::default() }, false);
+    let report = rig.balanced();
+    assert_eq!((report.fills_recovered, report.orders_adopted), (2, 1), "{report:?}");
+    let told: Vec<_> = rig.told.try_iter().collect();
+    assert!(matches!(told[0], Body::Carried(o) if o.client == order.client && o.filled == Qty::ZERO));
+    let mut ledger = Ledger::default();
+    assert_eq!(position_of(told.into_iter(), &mut ledger, &table()).qty, qty("0.5"));
+    let here = ledger.get(order.client).unwrap();
+    assert_eq!((here.state, here.filled), (OrderState::PartiallyFilled, qty("0.5")));
+    assert!(rig.acts.try_iter().any(|act| act.details.contains_key("as_of")), "the round is on record");
+}
+
+/// C21, R-KILL-6: a balance that no trade explains. It halts only after it was found three times, and adopting it is an act.
+#[test]
+fn a_balance_that_no_trade_explains_is_a_mismatch_until_somebody_adopts_it() {
+    let mut rig = Rig::new(Account::new(), Footing::default(), false);
+    rig.balanced();
+    rig.edit(|account| account.add(USDT, 500));
+    let number = rig.standing.ask();
+    let report = rig.round();
+    assert_eq!((report.outcome, report.attempts), (Outcome::Mismatch, 3), "{report:?}");
+    assert!(report.differences[0].contains("balance of USDT"), "{report:?}");
+    assert!(report.frozen.is_empty(), "money concerns every instrument");
+    assert!(rig.standing.is_open() && !rig.standing.is_balanced_since(number));
+    assert_eq!(rig.round().outcome, Outcome::Mismatch, "it does not go away by looking");
+    rig.standing.ask_to_adopt();
+    rig.balanced();
+    assert!(!rig.standing.is_open());
+    rig.edit(|account| account.add(BTC_ASSET, -500));
+    let report = rig.round();
+    assert_eq!((report.outcome, report.frozen), (Outcome::Mismatch, vec![BTC]));
+}
+
+/// F12: a question that is not answered says nothing, least of all that all is well.
+#[test]
+fn f12_a_venue_that_can_not_be_asked_is_unknown_never_balanced() {
+    let mut rig = Rig::new(Account::new(), Footing::default(), false);
+    rig.balanced();
+    let number = rig.standing.ask();
+    rig.edit(|account| account.is_dumb = true);
+    let report = rig.round();
+    assert_eq!(report.outcome, Outcome::Unknown, "{report:?}");
+    assert!(report.differences[0].contains("nobody answers"), "{report:?}");
+    assert!(rig.standing.is_answered(number) && !rig.standing.is_balanced_since(number));
+    rig.edit(|account| account.is_dumb = false);
+    rig.balanced();
+    assert!(rig.standing.is_balanced_since(number));
+    rig.edit(|account| account.is_restless = true);
+    assert_eq!(rig.round().outcome, Outcome::Moving);
+}
+
+#[test]
+fn an_order_of_this_boot_that_is_not_on_record_halts() {
+    let mut account = Account::new();
+    let order = placed(EPOCH, 77, Side::Sell, "1");
+    account.orders.push(order.update(OrderState::Acknowledged, Qty::ZERO, 5));
+    let mut rig = Rig::new(account, Footing::default(), false);
+    let report = rig.round();
+    assert_eq!(report.outcome, Outcome::Mismatch, "{report:?}");
+    assert!(report.differences[0].contains("not on record"), "{report:?}");
+}
+
+#[test]
+fn an_order_of_somebody_else_is_told_of_and_halts_where_that_is_configured() {
+    for halts in [false, true] {
+        let mut account = Account::new();
+        let order = Placed { client: ClientOrderId::NONE, ..placed(EPOCH, 5, Side::Buy, "1") };
+        let there = OrderUpdate {
+            venue_order: VenueOrderId(8),
+            ..order.update(OrderState::Acknowledged, Qty::ZERO, 5)
+        };
+        account.orders.push(there);
+        let mut rig = Rig::new(account, Footing::default(), halts);
+        let report = rig.round();
+        let wanted = if halts { Outcome::Mismatch } else { Outcome::Balanced };
+        assert_eq!((report.outcome, report.foreign_orders), (wanted, 1), "{report:?}");
+        if !halts {
+            // Its fills move the account and are no business of ours: they explain the balance.
+            rig.edit(move |account| {
+                account.fill(&there, 3, "100", "1");
+            });
+            assert_eq!(rig.balanced().fills_recovered, 1);
+            let told: Vec<_> = rig.told.try_iter().collect();
+            assert_eq!(position_of(told.into_iter(), &mut Ledger::default(), &table()).qty, Qty::ZERO);
+        }
+    }
+}
+
+/// An order that our record has open and the venue does not: its end is asked for and told.
+#[test]
+fn an_end_that_nobody_told_of_is_learned_by_asking() {
+    let (mut rig, mut facts) = (Rig::new(Account::new(), Footing::default(), false), Facts::new());
+    let order = placed(EPOCH, 1, Side::Buy, "1");
+    rig.place(&mut facts, &order);
+    rig.balanced();
+    rig.edit(|account| account.orders[0].state = OrderState::Cancelled);
+    let report = rig.balanced();
+    assert_eq!(report.orders_resolved, 1, "{report:?}");
+    let told: Vec<_> = rig.told.try_iter().collect();
+    assert!(
+        matches!(told[..], [Body::Order(o)] if o.state == OrderState::Cancelled && o.snapshot),
+        "{told:?}"
+    );
+}
+
+/// F11: the same facts in any order, twice over, come to the same books.
+#[test]
+fn f11_the_same_reports_in_any_order_and_twice_come_to_the_same_books() {
+    let seed = seed(0xf11);
+    let mut rng = SmallRng::seed_from_u64(seed);
+    let mut facts = Facts::new();
+    let order = placed(EPOCH, 1, Side::Buy, "1");
+    let told = [
+        facts.reply(ReplyKind::Sent, order.client, false),
+        facts.order(&order, OrderState::Acknowledged, Qty::ZERO, false),
+        facts.fill(&order, price("100"), 1, qty("0.25"), qty("0.25")),
+        facts.fill(&order, price("101"), 2, qty("0.75"), qty("1")),
+        facts.order(&order, OrderState::Filled, qty("1"), true),
+    ];
+    let raised = Record::Intent(intent(1, BTC, Action::Place(order.spec)));
+    let mut first = None;
+    for _ in 0..200 {
+        let mut records: Vec<Record> = told.iter().chain(&told).map(|fact| Record::Fact(*fact)).collect();
+        // The intent comes through another ring: anywhere among the rest.
+        records.push(raised);
+        records.shuffle(&mut rng);
+        let mut books = Books::new(&table(), EPOCH);
+        for record in &records {
+            books.observe(1, record);
+        }
+        books.end();
+        let mut view = books.view(0);
+        view.names.clear();
+        assert_eq!(view.booked, view.traded);
+        assert_eq!(first.get_or_insert_with(|| view.clone()), &view);
+    }
+}
