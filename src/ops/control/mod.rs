@@ -18,7 +18,10 @@ mod deeds;
 mod flat;
 mod guard;
 mod layers;
+mod marks;
 mod serve;
+
+pub use self::marks::LimitMarks;
 
 use std::sync::Arc;
 
@@ -30,6 +33,7 @@ use self::arming::Arming;
 use self::deeds::Deed;
 use self::guard::Guard;
 use self::layers::LayerDesk;
+use self::marks::Told;
 use self::serve::PendingTrip;
 use super::events::{Event, Events, Level, rfc3339};
 use super::files::{self, Durability};
@@ -76,6 +80,8 @@ pub struct ControlConfig {
     pub wait_ns: i64,
     /// Arm without being asked, once, after start: what the demo does, and says. Never over a marker, a kill file or a trip.
     pub arm_at_start: Option<RecoverArgs>,
+    /// The bounded limits to watch, in a bounded session.
+    pub limits: Option<LimitMarks>,
     /// Set when the engine is about to stop: no more intents then, and everything open is cancelled. No trip: a stop that
     /// was asked for leaves no marker.
     pub leave: StopFlag,
@@ -95,6 +101,7 @@ impl ControlConfig {
             silent_ns: 30 * NS_PER_S,
             wait_ns: 2 * NS_PER_MS,
             arm_at_start: None,
+            limits: None,
             leave: StopFlag::default(),
             aftermath: AftermathConfig::default(),
         }
@@ -189,6 +196,8 @@ pub struct Control {
     trip_note: Option<TripNote>,
     trips: Vec<PendingTrip>,
     deeds: Vec<Deed>,
+    /// What was told of the limits.
+    told: Told,
     arming: Arming,
     aftermath: Aftermath,
     layer_desk: LayerDesk,
@@ -217,6 +226,7 @@ impl Control {
             trip_note: None,
             trips: Vec::new(),
             deeds: Vec::new(),
+            told: Told::default(),
             marker_owed: None,
             incoming: Vec::new(),
             ticket: 0,
@@ -459,6 +469,7 @@ impl Control {
         }
         self.next_second_ns = now.mono_ns + SECOND_NS;
         self.watch_clock(now);
+        self.watch_limits(now);
         self.settle_marker(now);
         self.see_to_aftermath(now);
         self.watch_layers(now);
