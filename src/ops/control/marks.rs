@@ -2,6 +2,8 @@
 //! carried what is held past it. Orders can't pass a limit; this tells of what no order did. It only tells: the loss of a
 //! day has layers of its own.
 
+use core::cmp::Ordering;
+
 use serde_json::json;
 
 use super::Control;
@@ -71,15 +73,13 @@ impl Control {
     pub(super) fn watch_limits(&mut self, now: Now) {
         let Some(marks) = self.config.limits else { return };
         let view = self.parts.watcher.latest();
-        let (value, positions) = held(&view, &self.parts.table);
+        let (value, positions) = held(view, &self.parts.table);
         let used = view.exposure.max(value);
         let exposure = near(used, value, marks.exposure_max);
-        let in_positions = if positions > marks.open_positions_max {
-            Near::Breach
-        } else if positions == marks.open_positions_max {
-            Near::Warning
-        } else {
-            Near::Far
+        let in_positions = match positions.cmp(&marks.open_positions_max) {
+            Ordering::Greater => Near::Breach,
+            Ordering::Equal => Near::Warning,
+            Ordering::Less => Near::Far,
         };
         let before = core::mem::replace(&mut self.told, Told { exposure, positions: in_positions });
         let max = marks.exposure_max.to_string();
