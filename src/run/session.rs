@@ -18,7 +18,7 @@ use crate::journal::entry::Recovered;
 use crate::journal::note::SigningKey;
 use crate::journal::writer::{Parts as WriterParts, WriterConfig};
 use crate::journal::{ControlHandle, Disk, JournalError, Observer, RealDisk, SessionHeader, Writer, epoch};
-use crate::ops::control::{AftermathConfig, Control, ControlConfig, ControlParts, ReconcileDesk};
+use crate::ops::control::{AftermathConfig, Control, ControlConfig, ControlParts, LimitMarks, ReconcileDesk};
 use crate::ops::events::{Event, EventSender, Events, Level};
 use crate::ops::files::{self, Durability};
 use crate::ops::health::{Bounds, Thread, Vitals};
@@ -635,6 +635,17 @@ fn armed_by(setup: &Setup) -> String {
     setup.cleared.as_ref().map_or_else(|| "interlock run".to_owned(), |(by, _)| by.clone())
 }
 
+/// What of a bounded session's limits is watched.
+fn limit_marks(plan: &Plan) -> Option<LimitMarks> {
+    let (limits, monitoring) = (plan.limits(), &plan.bounded_live.monitoring);
+    (plan.bounded_live.binds() && monitoring.continuous_monitoring).then_some(LimitMarks {
+        exposure_max: limits.exposure_max,
+        open_positions_max: limits.open_positions_max,
+        on_warning: monitoring.alert_on_warning,
+        on_breach: monitoring.alert_on_breach,
+    })
+}
+
 fn control_config(setup: &Setup, session: &str, stops: &Stops) -> ControlConfig {
     let kill = &setup.plan.kill;
     ControlConfig {
@@ -645,6 +656,7 @@ fn control_config(setup: &Setup, session: &str, stops: &Stops) -> ControlConfig 
         arm_at_start: setup
             .arm
             .then(|| RecoverArgs { cause: format!("{} start", setup.mode), by: armed_by(setup) }),
+        limits: limit_marks(&setup.plan),
         leave: stops.leave.clone(),
         aftermath: AftermathConfig {
             emergency: setup.plan.emergency.clone(),

@@ -1,10 +1,12 @@
 //! The switch of a strategy: a named person with a cause, durable before it loosens anything (C9, R-LIM-5, R-LIM-6).
 
-use interlock::event::CommandKind;
-use interlock::types::StrategyId;
+use interlock::event::{CommandKind, Fact, Record};
+use interlock::ops::control::LimitMarks;
+use interlock::types::{ClientOrderId, Side, StrategyId};
 use serde_json::{Value, json};
 
-use crate::control_rig::{Disk, Operator, Rig};
+use crate::control_rig::{Disk, Operator, Options, Rig};
+use crate::market::{BTC, Facts, Placed, cash};
 
 fn ask(cmd: &str, args: &Value) -> Value {
     json!({ "v": 1, "id": 1, "cmd": cmd, "args": args })
@@ -81,4 +83,35 @@ fn c9_nobody_without_a_name_a_cause_or_the_right_switches_a_strategy() {
     rig.run_for(1);
     assert_eq!(reader.hear().error.expect("refused").code, "forbidden");
     assert!(rig.commands.pop().is_err());
+}
+
+#[test]
+fn r_gate_4_a_bounded_limit_that_prices_carry_past_is_told_once_for_each_rise() {
+    let mut options = Options::default();
+    options.config.limits = Some(LimitMarks {
+        exposure_max: cash("100"),
+        open_positions_max: 1,
+        on_warning: true,
+        on_breach: true,
+    });
+    let mut rig = Rig::with(options);
+    let mut facts = Facts::new();
+    let told = |rig: &Rig, name: &str, limit: &str| {
+        rig.events().iter().filter(|(n, e)| n == name && e["limit"] == json!(limit)).count()
+    };
+    let spec = crate::market::spec(Side::Buy, "60000", "0.001");
+    let placed = Placed { client: ClientOrderId::new(1, 1), instrument: BTC, spec };
+    let see = |rig: &mut Rig, fact: Fact| rig.view.observe(1, &Record::Fact(fact));
+    see(&mut rig, facts.quote_at(BTC, "60000", "60000.02"));
+    see(&mut rig, facts.fill(&placed, spec.price, 1, spec.qty, spec.qty));
+    rig.run_for(3_000);
+    assert_eq!(told(&rig, "LIMIT_WARNING", "max_open_positions"), 1, "one of one, told once");
+    assert_eq!(told(&rig, "LIMIT_WARNING", "max_total_notional"), 0, "60 of 100");
+    see(&mut rig, facts.quote_at(BTC, "80000", "80000.02"));
+    rig.run_for(3_000);
+    assert_eq!(told(&rig, "LIMIT_WARNING", "max_total_notional"), 1, "80 of 100");
+    assert_eq!(told(&rig, "LIMIT_BREACH", "max_total_notional"), 0);
+    see(&mut rig, facts.quote_at(BTC, "100000", "100000.02"));
+    rig.run_for(3_000);
+    assert_eq!(told(&rig, "LIMIT_BREACH", "max_total_notional"), 1, "over 100");
 }

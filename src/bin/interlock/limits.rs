@@ -7,8 +7,10 @@ use interlock::ops::protocol::{StrategyArgs, Verb};
 use interlock::run::plan;
 use serde_json::json;
 
+use crate::Failure;
+use crate::Outcome;
 use crate::args::{Common, LimitsVerb, Output};
-use crate::{Failure, Outcome, with_console};
+use crate::with_console;
 
 pub(crate) fn run(common: &Common, verb: Option<LimitsVerb>) -> Outcome {
     match verb.unwrap_or(LimitsVerb::Show) {

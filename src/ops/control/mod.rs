@@ -18,8 +18,11 @@ mod deeds;
 mod flat;
 mod guard;
 mod layers;
+mod marks;
 mod reconciling;
 mod serve;
+
+pub use self::marks::LimitMarks;
 
 use std::sync::Arc;
 
@@ -31,6 +34,7 @@ use self::arming::Arming;
 use self::deeds::Deed;
 use self::guard::Guard;
 use self::layers::LayerDesk;
+use self::marks::Told;
 pub use self::reconciling::ReconcileDesk;
 use self::reconciling::Reconciling;
 use self::serve::PendingTrip;
@@ -79,6 +83,8 @@ pub struct ControlConfig {
     pub wait_ns: i64,
     /// Arm without being asked, once, after start: what the demo does, and says. Never over a marker, a kill file or a trip.
     pub arm_at_start: Option<RecoverArgs>,
+    /// The bounded limits to watch, in a bounded session.
+    pub limits: Option<LimitMarks>,
     /// Set when the engine is about to stop: no more intents then, and everything open is cancelled. No trip: a stop that
     /// was asked for leaves no marker.
     pub leave: StopFlag,
@@ -98,6 +104,7 @@ impl ControlConfig {
             silent_ns: 30 * NS_PER_S,
             wait_ns: 2 * NS_PER_MS,
             arm_at_start: None,
+            limits: None,
             leave: StopFlag::default(),
             aftermath: AftermathConfig::default(),
         }
@@ -194,6 +201,8 @@ pub struct Control {
     trip_note: Option<TripNote>,
     trips: Vec<PendingTrip>,
     deeds: Vec<Deed>,
+    /// What was told of the limits.
+    told: Told,
     arming: Arming,
     aftermath: Aftermath,
     layer_desk: LayerDesk,
@@ -224,6 +233,7 @@ impl Control {
             trip_note: None,
             trips: Vec::new(),
             deeds: Vec::new(),
+            told: Told::default(),
             marker_owed: None,
             incoming: Vec::new(),
             ticket: 0,
@@ -467,6 +477,7 @@ impl Control {
         }
         self.next_second_ns = now.mono_ns + SECOND_NS;
         self.watch_clock(now);
+        self.watch_limits(now);
         self.settle_marker(now);
         self.see_to_aftermath(now);
         self.watch_layers(now);
