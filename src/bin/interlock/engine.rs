@@ -95,9 +95,7 @@ pub(crate) fn run(common: &Common, args: &RunArgs) -> Outcome {
         PrepareError::Venue { .. } => Failure::from(e),
         PrepareError::UnknownSymbol(_) | PrepareError::Strategy { .. } => Failure::usage(e),
     })?;
-    for filter in &prepared.unknown_filters {
-        say(&format!("interlock: the venue has a filter that is not known here and not applied: {filter}"));
-    }
+    tell_unknown_filters(&prepared);
     // No mode but live reaches real money, so they arm themselves, and say so; live's start is the act of arming, behind its
     // gates. But never over the end of a session that nobody has looked at.
     let unclean = session::ended_uncleanly(&held.0);
@@ -112,12 +110,8 @@ pub(crate) fn run(common: &Common, args: &RunArgs) -> Outcome {
     last_resort::on_panic(&ground.shared.page, &clock, plan.mode != Mode::Shadow);
     let paths = ground.paths.clone();
     let book = Book::of(&plan, &access, dry_run);
-    let (audit, finding) = if args.recording.is_empty() {
-        (None, None)
-    } else {
-        let (audit, finding) = Audit::new(&prepared.table);
-        (Some(audit), Some(finding))
-    };
+    let audited = (!args.recording.is_empty()).then(|| Audit::new(&prepared.table));
+    let (audit, finding) = audited.unzip();
     let session =
         start(&plan, edges, rest, prepared, ground, (granted, environment.kill_switch, arm), audit)?;
     if !args.recording.is_empty() {
@@ -144,6 +138,12 @@ pub(crate) fn run(common: &Common, args: &RunArgs) -> Outcome {
     }
     writeln!(std::io::stdout(), "System shutdown complete")?;
     Ok(code)
+}
+
+fn tell_unknown_filters(prepared: &Prepared) {
+    for filter in &prepared.unknown_filters {
+        say(&format!("interlock: the venue has a filter that is not known here and not applied: {filter}"));
+    }
 }
 
 /// The proof that live needs; nothing for every other mode. Refused with the list of what is missing.

@@ -5,7 +5,7 @@ use interlock::event::{
     Action, Body, CarriedPosition, Carry, Claim, CommandKind, Fact, Intent, OrderSpec, ReplyKind, StopLevel,
 };
 use interlock::signal::{ExitLevels, Signal};
-use interlock::types::{OrderState, Position, Price, Qty, Side, StrategyId, TimeInForce, TradeId};
+use interlock::types::{Cash, OrderState, Position, Price, Qty, Side, StrategyId, TimeInForce, TradeId};
 
 use super::scripted::{caused, one};
 use crate::market::{BTC, Facts, MS, Placed, price, qty, spec};
@@ -122,6 +122,8 @@ fn a_stop_outlives_the_session() {
         strategy: StrategyId(0),
         position: position.into(),
         last_trade: TradeId(1),
+        mark: Price::ZERO,
+        opened: Cash::ZERO,
     };
     for (stop, levels, bid, leaves) in [
         (price("97"), ExitLevels::default(), "96.9", true),
