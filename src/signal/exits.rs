@@ -8,9 +8,15 @@
 //! price that the market should take at once, again until nothing is left that the venue would take. Meanwhile the strategy
 //! isn't heard. Nothing here ends by a timer; timers only say when to ask again.
 
-use crate::strategy::context::shifted;
+use crate::event::{Action, Claim, Fact};
+use crate::limits::INTENTS_PER_FACT_MAX;
+use crate::strategy::Wish;
+use crate::strategy::context::{CANCEL_RETRY_NS, has_passed, shifted};
 use crate::types::time::NS_PER_MS;
-use crate::types::{Position, Price};
+use crate::types::{ClientOrderId, OrderState, Position, Price};
+
+use super::operator::Task;
+use super::{Own, Runner, Signal, Sink, Who};
 
 /// How long a step may take before it is asked for again.
 const RETRY_NS: i64 = 250 * NS_PER_MS;
@@ -113,6 +119,59 @@ impl Exits {
             best: Price::ZERO,
             leaving: false,
             asked_ns: 0,
+        }
+    }
+}
+
+impl Signal {
+    /// Goes on with every way out that has begun and whose next step is due.
+    pub(super) fn leave_on(&mut self, fact: &Fact, sink: &mut Sink<'_>) {
+        for at in 0..self.runners.len() {
+            if self.runners[at].exits.is_due(fact.recv_ns) {
+                self.leave(at, fact, sink);
+            }
+        }
+    }
+
+    /// One step of a strategy's way out: its own orders first, then what it holds, until nothing is left that could be sold.
+    pub(super) fn leave(&mut self, at: usize, fact: &Fact, sink: &mut Sink<'_>) {
+        let Runner { id, instrument, position, .. } = self.runners[at];
+        let market = instrument.index();
+        // The operator's own way out goes before.
+        if self.stopping || self.markets[market].operator.task != Task::None {
+            return;
+        }
+        let who = Who { runner: at, strategy: id, instrument };
+        let runner = u16::try_from(at).unwrap_or(Own::NOBODY);
+        // An unknown order can't be waited for: it ends with the venue's answer, whenever that is. Risk counts it.
+        let works = |order: &&crate::event::Tracked<Own>| {
+            order.extra.runner == runner && order.state != OrderState::Unknown
+        };
+        let mut targets = [ClientOrderId::NONE; INTENTS_PER_FACT_MAX];
+        for (slot, order) in targets.iter_mut().zip(self.ledger.open().filter(works)) {
+            *slot = order.client;
+        }
+        let is_working = targets[0] != ClientOrderId::NONE;
+        for &target in targets.iter().filter(|&&target| target != ClientOrderId::NONE) {
+            let asked = self.ledger.get(target).is_some_and(|order| {
+                order.extra.cancel_asked
+                    && !has_passed(fact.recv_ns, order.extra.cancel_asked_ns, CANCEL_RETRY_NS)
+            });
+            if !asked {
+                let wish = Wish { reduce_only: false, action: Action::Cancel { target }, claim: Claim::NONE };
+                self.raise(who, &wish, fact, sink);
+            }
+        }
+        if is_working {
+            self.runners[at].exits.asked(fact.recv_ns);
+            return;
+        }
+        if let Some(action) = self.closing(market, &position) {
+            let wish = Wish { reduce_only: true, action, claim: Claim::NONE };
+            self.raise(who, &wish, fact, sink);
+            self.runners[at].exits.asked(fact.recv_ns);
+        } else if self.markets[market].quote.is_some() {
+            self.runners[at].exits.end();
         }
     }
 }

@@ -17,11 +17,11 @@ use crate::event::fact::LinkId;
 use crate::event::layers::{FULL_BP, LayersConfig};
 use crate::event::ledger::tracked;
 use crate::event::{
-    Action, Bar, Body, CarriedOrder, CarriedPosition, Carry, Change, Claim, Command, CommandKind, Depth,
-    Fact, Intent, Layers, Ledger, Quote, Reply, ReplyKind, Trade,
+    Action, Bar, Body, CarriedOrder, CarriedPosition, Carry, Change, Command, CommandKind, Depth, Fact,
+    Intent, Layers, Ledger, Quote, Reply, ReplyKind, Trade,
 };
 use crate::limits::{BOOK_LEVELS_MAX, INTENTS_PER_FACT_MAX, STRATEGIES_MAX};
-use crate::strategy::context::{CANCEL_RETRY_NS, has_passed};
+use crate::strategy::context::has_passed;
 use crate::strategy::{Context, ContextParts, OrderNews, Own, Strategy, Wish, Wishes};
 use crate::types::time::NS_PER_MS;
 use crate::types::{
@@ -601,134 +601,6 @@ impl Signal {
             own.cancel_asked_ns = fact.recv_ns;
         }
         true
-    }
-
-    /// Goes on with every way out that has begun and whose next step is due.
-    fn leave_on(&mut self, fact: &Fact, sink: &mut Sink<'_>) {
-        for at in 0..self.runners.len() {
-            if self.runners[at].exits.is_due(fact.recv_ns) {
-                self.leave(at, fact, sink);
-            }
-        }
-    }
-
-    /// One step of a strategy's way out: its own orders first, then what it holds, until nothing is left that could be sold.
-    fn leave(&mut self, at: usize, fact: &Fact, sink: &mut Sink<'_>) {
-        let Runner { id, instrument, position, .. } = self.runners[at];
-        let market = instrument.index();
-        // The operator's own way out goes before.
-        if self.stopping || self.markets[market].operator.task != Task::None {
-            return;
-        }
-        let who = Who { runner: at, strategy: id, instrument };
-        let runner = u16::try_from(at).unwrap_or(Own::NOBODY);
-        // An unknown order can't be waited for: it ends with the venue's answer, whenever that is. Risk counts it.
-        let works = |order: &&crate::event::Tracked<Own>| {
-            order.extra.runner == runner && order.state != OrderState::Unknown
-        };
-        let mut targets = [ClientOrderId::NONE; INTENTS_PER_FACT_MAX];
-        for (slot, order) in targets.iter_mut().zip(self.ledger.open().filter(works)) {
-            *slot = order.client;
-        }
-        let is_working = targets[0] != ClientOrderId::NONE;
-        for &target in targets.iter().filter(|&&target| target != ClientOrderId::NONE) {
-            let asked = self.ledger.get(target).is_some_and(|order| {
-                order.extra.cancel_asked
-                    && !has_passed(fact.recv_ns, order.extra.cancel_asked_ns, CANCEL_RETRY_NS)
-            });
-            if !asked {
-                let wish = Wish { reduce_only: false, action: Action::Cancel { target }, claim: Claim::NONE };
-                self.raise(who, &wish, fact, sink);
-            }
-        }
-        if is_working {
-            self.runners[at].exits.asked(fact.recv_ns);
-            return;
-        }
-        if let Some(action) = self.closing(market, &position) {
-            let wish = Wish { reduce_only: true, action, claim: Claim::NONE };
-            self.raise(who, &wish, fact, sink);
-            self.runners[at].exits.asked(fact.recv_ns);
-        } else if self.markets[market].quote.is_some() {
-            self.runners[at].exits.end();
-        }
-    }
-
-    /// One step on each instrument where the operator wants something, as far as the budget goes.
-    fn work_for_operator(&mut self, fact: &Fact, sink: &mut Sink<'_>) {
-        for at in 0..self.markets.len() {
-            let market = &self.markets[at];
-            if market.operator.task == Task::None || !market.operator.is_due(fact.recv_ns) {
-                continue;
-            }
-            let id = market.instrument.id;
-            // An unknown order can't be waited for: it ends with the venue's answer, whenever that is.
-            let waits = |order: &&crate::event::Tracked<Own>| {
-                order.instrument == id && order.state != OrderState::Unknown
-            };
-            let asked = if self.ledger.open().any(|order| waits(&order)) {
-                let wish = Wish { reduce_only: false, action: Action::CancelAll, claim: Claim::NONE };
-                self.raise(Who::operator(usize::MAX, id), &wish, fact, sink)
-            } else if market.operator.task == Task::Flatten {
-                self.close_all(at, fact, sink)
-            } else {
-                false
-            };
-            let progress = &mut self.markets[at].operator;
-            if asked {
-                progress.asked_ns = fact.recv_ns;
-            } else if self.budget > 0 && self.is_done(at) {
-                self.markets[at].operator = Progress::default();
-            }
-        }
-    }
-
-    /// Closes each strategy's position under the operator's name, and what is held beyond them. Whether anything was asked.
-    fn close_all(&mut self, at: usize, fact: &Fact, sink: &mut Sink<'_>) -> bool {
-        let mut asked = false;
-        for runner in self.markets[at].runners.clone() {
-            let position = self.runners[runner].position;
-            asked |= self.close_one(at, runner, &position, fact, sink);
-        }
-        if !asked && self.closing(at, &self.markets[at].net).is_some() {
-            let net = self.markets[at].net;
-            asked = self.close_one(at, usize::MAX, &net, fact, sink);
-        }
-        asked
-    }
-
-    fn close_one(
-        &mut self,
-        at: usize,
-        runner: usize,
-        position: &Position,
-        fact: &Fact,
-        sink: &mut Sink<'_>,
-    ) -> bool {
-        let Some(action) = self.closing(at, position) else { return false };
-        let instrument = self.markets[at].instrument.id;
-        let wish = Wish { reduce_only: true, action, claim: Claim::NONE };
-        self.raise(Who::operator(runner, instrument), &wish, fact, sink)
-    }
-
-    fn closing(&self, at: usize, position: &Position) -> Option<Action> {
-        let market = &self.markets[at];
-        let quote = market.quote.as_ref()?;
-        operator::close(&market.instrument, position, quote.bid.price, quote.ask.price)
-    }
-
-    /// Whether the operator's task on an instrument has reached its end.
-    fn is_done(&self, at: usize) -> bool {
-        let market = &self.markets[at];
-        let id = market.instrument.id;
-        let open = self.ledger.open().any(|order| order.instrument == id);
-        let held = market.quote.is_none() && !market.net.qty.is_zero();
-        match market.operator.task {
-            Task::None => true,
-            Task::CancelAll => !open,
-            // Without a quote it is not known what could be sold.
-            Task::Flatten => !open && !held && self.closing(at, &market.net).is_none(),
-        }
     }
 }
 

@@ -2,10 +2,13 @@
 //! cancelled first and their end is waited for, then what is held is closed, again until nothing is left that the venue
 //! would take. While that lasts the strategies there are not heard.
 
-use crate::event::{Action, OrderSpec};
+use crate::event::{Action, Claim, Fact, OrderSpec};
+use crate::strategy::Wish;
 use crate::strategy::context::{acceptable, limit, shifted};
 use crate::types::time::NS_PER_MS;
-use crate::types::{Instrument, Position, Price, Qty, Side, TimeInForce};
+use crate::types::{Instrument, OrderState, Position, Price, Qty, Side, TimeInForce};
+
+use super::{Own, Signal, Sink, Who};
 
 /// How far a close goes beyond the best price: it must be filled, within the collar of risk.
 const CLOSE_MARGIN_BP: i64 = 50;
@@ -57,4 +60,83 @@ pub(super) fn close(instrument: &Instrument, position: &Position, bid: Price, as
         limit(Side::Buy, TimeInForce::Ioc, price, acceptable(instrument, owed, price)?)
     };
     instrument.check_price(spec.price).is_ok().then_some(Action::Place(spec))
+}
+
+impl Signal {
+    /// One step on each instrument where the operator wants something, as far as the budget goes.
+    pub(super) fn work_for_operator(&mut self, fact: &Fact, sink: &mut Sink<'_>) {
+        for at in 0..self.markets.len() {
+            let market = &self.markets[at];
+            if market.operator.task == Task::None || !market.operator.is_due(fact.recv_ns) {
+                continue;
+            }
+            let id = market.instrument.id;
+            // An unknown order can't be waited for: it ends with the venue's answer, whenever that is.
+            let waits = |order: &&crate::event::Tracked<Own>| {
+                order.instrument == id && order.state != OrderState::Unknown
+            };
+            let asked = if self.ledger.open().any(|order| waits(&order)) {
+                let wish = Wish { reduce_only: false, action: Action::CancelAll, claim: Claim::NONE };
+                self.raise(Who::operator(usize::MAX, id), &wish, fact, sink)
+            } else if market.operator.task == Task::Flatten {
+                self.close_all(at, fact, sink)
+            } else {
+                false
+            };
+            let progress = &mut self.markets[at].operator;
+            if asked {
+                progress.asked_ns = fact.recv_ns;
+            } else if self.budget > 0 && self.is_done(at) {
+                self.markets[at].operator = Progress::default();
+            }
+        }
+    }
+
+    /// Closes each strategy's position under the operator's name, and what is held beyond them. Whether anything was asked.
+    fn close_all(&mut self, at: usize, fact: &Fact, sink: &mut Sink<'_>) -> bool {
+        let mut asked = false;
+        for runner in self.markets[at].runners.clone() {
+            let position = self.runners[runner].position;
+            asked |= self.close_one(at, runner, &position, fact, sink);
+        }
+        if !asked && self.closing(at, &self.markets[at].net).is_some() {
+            let net = self.markets[at].net;
+            asked = self.close_one(at, usize::MAX, &net, fact, sink);
+        }
+        asked
+    }
+
+    fn close_one(
+        &mut self,
+        at: usize,
+        runner: usize,
+        position: &Position,
+        fact: &Fact,
+        sink: &mut Sink<'_>,
+    ) -> bool {
+        let Some(action) = self.closing(at, position) else { return false };
+        let instrument = self.markets[at].instrument.id;
+        let wish = Wish { reduce_only: true, action, claim: Claim::NONE };
+        self.raise(Who::operator(runner, instrument), &wish, fact, sink)
+    }
+
+    pub(super) fn closing(&self, at: usize, position: &Position) -> Option<Action> {
+        let market = &self.markets[at];
+        let quote = market.quote.as_ref()?;
+        close(&market.instrument, position, quote.bid.price, quote.ask.price)
+    }
+
+    /// Whether the operator's task on an instrument has reached its end.
+    fn is_done(&self, at: usize) -> bool {
+        let market = &self.markets[at];
+        let id = market.instrument.id;
+        let open = self.ledger.open().any(|order| order.instrument == id);
+        let held = market.quote.is_none() && !market.net.qty.is_zero();
+        match market.operator.task {
+            Task::None => true,
+            Task::CancelAll => !open,
+            // Without a quote it is not known what could be sold.
+            Task::Flatten => !open && !held && self.closing(at, &market.net).is_none(),
+        }
+    }
 }

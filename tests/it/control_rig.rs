@@ -202,7 +202,8 @@ impl Rig {
             if self.view.publish_if_due(now) {
                 let mut snapshot = self.seen.latest().as_ref().clone();
                 snapshot.fact_ns = now.ns;
-                snapshot.instruments[0].position = self.held;
+                let first = &mut snapshot.instruments[0].position;
+                *first = first.checked_add(self.held).unwrap();
                 self.shown.publish(&Arc::new(snapshot));
             }
             self.control.poll(now);

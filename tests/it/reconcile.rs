@@ -114,7 +114,7 @@ impl Source for Asked {
                 OrderName::Client(client) => o.client == client,
                 OrderName::Venue(order) => o.venue_order == order,
             })
-            .copied())
+            .map(|o| OrderUpdate { snapshot: true, ..*o }))
     }
 }
 

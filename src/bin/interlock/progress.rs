@@ -11,8 +11,9 @@ use interlock::ops::paths::Paths;
 use interlock::ops::progress::{DAILY_REVIEW, FORMAL_REVIEW, Progress};
 use interlock::run::session::journal_dir;
 
+use crate::Failure;
+use crate::Outcome;
 use crate::args::{Common, Output};
-use crate::{Failure, Outcome};
 
 /// `interlock progress`.
 #[derive(Debug, Clone, Subcommand)]

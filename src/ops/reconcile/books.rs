@@ -122,6 +122,8 @@ pub struct Books {
     names: Vec<(VenueOrderId, ClientOrderId)>,
     moved: Vec<Exact>,
     trades: BTreeSet<TradeKey>,
+    /// By instrument, the number below which every trade is in the account already: one that is told later is a repetition.
+    agreed: Vec<TradeId>,
     booked: Vec<Exact>,
     traded: Vec<Exact>,
     balances: Vec<Option<Qty>>,
@@ -157,6 +159,7 @@ impl Books {
             names: Vec::new(),
             moved: vec![0; assets],
             trades: BTreeSet::new(),
+            agreed: vec![TradeId(0); instruments],
             booked: vec![0; instruments],
             traded: vec![0; instruments],
             balances: vec![None; assets],
@@ -235,7 +238,8 @@ impl Books {
         if update.client != ClientOrderId::NONE {
             self.name(update.venue_order, update.client);
         }
-        if update.trade.0 != 0 && self.trades.insert(key_of(update)) {
+        let is_old = self.agreed.get(update.instrument.index()).is_some_and(|next| update.trade < *next);
+        if update.trade.0 != 0 && !is_old && self.trades.insert(key_of(update)) {
             self.trade(update);
         }
         self.fold_or_wait(&Body::Order(*update));
@@ -317,6 +321,9 @@ impl Books {
 
     /// Trades below these numbers, by instrument, are agreed upon for good.
     pub fn forget_below(&mut self, next: &[TradeId]) {
+        for (agreed, next) in self.agreed.iter_mut().zip(next) {
+            *agreed = (*agreed).max(*next);
+        }
         self.trades.retain(|(instrument, trade, _)| next.get(instrument.index()).is_none_or(|n| trade >= n));
     }
 

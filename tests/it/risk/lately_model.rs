@@ -102,7 +102,8 @@ struct Entry {
     decision: bool,
 }
 
-/// What happened, in lists; orders are those that may still be filled. Nothing here is a running figure but what can't be told from them.
+/// What happened, in lists; orders are those that may still be filled. Nothing here is a
+/// running figure but what can't be told from them.
 #[derive(Default)]
 struct History {
     orders: Vec<Order>,

@@ -1,5 +1,5 @@
-//! Exits that the engine manages (R-ORD-2; F8, F18 of the fault catalogue): from the fold of the fills, reduce-only, until nothing
-//! is left, and after a restart as before it.
+//! Exits that the engine manages (R-ORD-2; F8, F18 of the fault catalogue): from the fold of the fills, reduce-only, until
+//! nothing is left, and after a restart as before it.
 
 use interlock::event::{
     Action, Body, CarriedPosition, Carry, Claim, CommandKind, Fact, Intent, OrderSpec, ReplyKind, StopLevel,
@@ -74,8 +74,8 @@ fn exit_of(raised: &[Intent]) -> (Intent, OrderSpec) {
     (*intent, spec)
 }
 
-/// F8, F18: the claimed stop is reached. The strategy's own order goes first; what is left after a part was filled is tried again,
-/// as large as what is held; the strategy is heard again when nothing is left.
+/// F8, F18: the claimed stop is reached. The strategy's own order goes first; what is left after a part was filled is
+/// tried again, as large as what is held; the strategy is heard again when nothing is left.
 #[test]
 fn f18_a_stop_cancels_what_works_and_sells_until_nothing_is_left() {
     let mut session = Session::new(buyer());

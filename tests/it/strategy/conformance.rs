@@ -10,8 +10,8 @@ use interlock::risk::Risk;
 use interlock::signal::{Running, Signal};
 use interlock::strategy::{STRATEGIES, build};
 use interlock::types::{
-    Cash, ClientOrderId, InstrumentId, Level, OrderState, OrderTerms, OrderType, Price, Qty, RuleContext,
-    Side, StrategyId, TradeId,
+    Cash, ClientOrderId, Instrument, InstrumentId, Level, OrderState, OrderTerms, OrderType, Price, Qty,
+    RuleContext, Side, StrategyId, TradeId,
 };
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
@@ -109,10 +109,19 @@ fn random_run(seed: u64, steps: usize) -> (Vec<Fact>, Vec<Intent>) {
     (told, raised)
 }
 
+fn is_worth_sending(price: Price, qty: Qty, instrument: &Instrument) -> bool {
+    qty >= instrument.lot.min && Cash::notional_floor(price, qty).unwrap() >= instrument.notional.min
+}
+
 fn assert_on_grid(intent: &Intent, what: &str) {
     let (Action::Place(spec) | Action::Replace { spec, .. }) = intent.action else { return };
     let table = table();
     let instrument = table.get(intent.instrument).unwrap();
+    // What losses have shrunk below the smallest lot or value is raised all the same and refused by risk, by name (R-LIM-8).
+    if !intent.reduce_only && !is_worth_sending(spec.price, spec.qty, instrument) {
+        assert_eq!(spec.qty, spec.qty.floor_to(instrument.lot.step), "{what}: {intent:?}");
+        return;
+    }
     let terms = OrderTerms { side: spec.side, order_type: spec.order_type, price: spec.price, qty: spec.qty };
     let context = RuleContext { reference: Some(spec.price), ..RuleContext::default() };
     assert_eq!(instrument.check(&terms, &context), Ok(()), "{what}: {intent:?}");
