@@ -74,6 +74,8 @@ fn risk_config() -> RiskConfig {
     (config.fan_out.orders_per_window_max, config.fan_out.window_s) = (200_000, 1);
     (config.fan_out.value_per_fact_max, config.fan_out.value_per_window_max) = (much, much);
     config.correlation.exposure_max = much;
+    // An order without a stop may lose its whole value, which must be within what one entry may lose.
+    config.layers.capital = much;
     RiskConfig {
         order_value_max: Cash::from_units(1_000_000 * Cash::ONE.units()),
         exposure_max: Cash::from_units(100_000_000 * Cash::ONE.units()),

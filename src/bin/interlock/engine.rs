@@ -71,11 +71,11 @@ pub(crate) fn run(common: &Common, args: &RunArgs) -> Outcome {
         say(&line);
     }
     let granted = Granted::read().context("reading the granted cores")?;
+    let stop = stop_signal().context("listening for signals")?;
+    let held = Ground::lock(&common.data_dir).map_err(started_nothing)?;
     // A rollback, an emergency stop: what a named person has not lifted holds back, whatever the flags say.
     holds::check(&Paths::new(&common.data_dir, None), plan.mode.name())
         .map_err(|why| Failure { code: REFUSED, error: anyhow::anyhow!(why) })?;
-    let stop = stop_signal().context("listening for signals")?;
-    let held = Ground::lock(&common.data_dir).map_err(started_nothing)?;
     let clock = Clock::system();
     let (venue, access) = open_venue(common, args, &mut plan, &environment)?;
     // Before anything is asked of anyone: a mode that does not fit its venue has started nothing.

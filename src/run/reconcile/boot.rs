@@ -63,6 +63,8 @@ fn account_of(source: &mut RestSource, endpoint: &Endpoint) -> Result<String, St
         }
         clock::sleep(TRY_AGAIN);
     }
-    let source = std::io::Error::other(why);
+    let source = std::io::Error::other(format!(
+        "{why}; is the API key this venue's own, may it read the account, and is the venue up?"
+    ));
     Err(StartError::Io { what: format!("asking the venue at {endpoint} for the account"), source })
 }
