@@ -60,6 +60,15 @@ stats = json.load(urllib.request.urlopen(request, context=ssl.create_default_con
 print(sum(stats[key] for key in sys.argv[2].split("+")))
 PY
 }
+open_orders() {
+    python3 - "$WORK/venue-$1/venue.json" <<'PY'
+import json, ssl, sys, urllib.request
+venue = json.load(open(sys.argv[1]))
+request = urllib.request.Request(venue["control"]["url"] + "/stats", headers={"X-Control-Token": venue["control"]["token"]})
+stats = json.load(urllib.request.urlopen(request, context=ssl.create_default_context(cafile=venue["ca"])))
+print(sum(stats["open_orders"].values()))
+PY
+}
 is_counted() { [ "$(counted "$1" "$2")" -gt 0 ]; }
 nothing_sent() {
     local sent
@@ -86,6 +95,8 @@ ends() {
 }
 armed() { "$INTERLOCK" kill status --data-dir "$DATA" 2>&1 | grep -q "ARMED, trading"; }
 event() { grep -q "\"event\":\"$1\"" "$DATA/events.jsonl"; }
+paper_fills() { "$INTERLOCK" status -o json --data-dir "$DATA" | python3 -c 'import json,sys; sys.exit(json.load(sys.stdin)["view"]["totals"]["fills"] == 0)'; }
+withheld() { "$INTERLOCK" journal cat --session last -o json --data-dir "$DATA" | grep -q "$1"; }
 file_says() { grep -q "$2" "$1"; }
 
 step "the embedded venue as test network and as the live venue, each at its own address with its own keys"
@@ -112,7 +123,7 @@ nothing_sent live shadow
 
 step "paper: the live venue's market, fills from the model"
 engine --mode paper --venue "$LIVE"
-until_ok sh -c "'$INTERLOCK' status -o json --data-dir '$DATA' | python3 -c 'import json,sys; sys.exit(json.load(sys.stdin)[\"view\"][\"totals\"][\"fills\"] == 0)'"
+until_ok paper_fills
 ends
 nothing_sent live paper
 
@@ -127,11 +138,77 @@ expect 0 "$INTERLOCK" kill recover --cause "drill over" --by ladder --data-dir "
 ends
 nothing_sent live testnet
 
+step "paper once more, so that its fills can be compared; the daily report; three drills"
+engine --mode paper --venue "$LIVE"
+until_ok paper_fills
+ends
+expect 0 "$INTERLOCK" shadow health --data-dir "$DATA"
+expect 0 "$INTERLOCK" kill drill -n 3 --data-dir "$DATA"
+
+step "the configuration of live, with the keys of five people"
+signer() { printf '[gates.%s]\nname = "%s"\nkey = "%s"\n' "$1" "$2" "$("$INTERLOCK" live key --out "$WORK/$2.key" 2>/dev/null)"; }
+{
+    signer proposer petra
+    signer signers.risk rita
+    signer signers.security sven
+    signer signers.operations omar
+    signer signers.system_owner yuki
+} >"$WORK/people.toml"
+# What cannot be had in two minutes: weeks of paper. Everything else is as it will be.
+cat >"$WORK/rehearsal.toml" <<'TOML'
+[venue]
+symbols = ["BTCUSDT"]
+
+[readiness]
+listen = ""
+paper_streak_days_min = 1
+paper_weeks_min = 1
+paper_day_minutes_min = 0
+turnover_block_percent_min = 0
+turnover_block_percent_max = 100
+execution_sessions = 1
+execution_drift_centi_bp_max = 100000
+TOML
+sed -e 's/^enable_live_trading = false/enable_live_trading = true/' -e 's/^live_mode_armed = false/live_mode_armed = true/' \
+    -e 's/^live_dry_run_mode = true/live_dry_run_mode = false/' config/live_environment.toml >"$WORK/environment.toml"
+CONFIG=(-c config/live.toml -c config/bounded_live.toml -c "$WORK/environment.toml" -c "$WORK/venue-live/venue.toml"
+    -c "$WORK/people.toml" -c config/profiles/rehearsal.toml -c "$WORK/rehearsal.toml")
+HASH=$("$INTERLOCK" config hash "${CONFIG[@]}")
+echo "hash $HASH"
+
 step "dry run of live: logged on, signed, and stopped before the write"
-engine --mode live --dry-run --venue "$LIVE"
-until_ok sh -c "'$INTERLOCK' journal cat --session last -o json --data-dir '$DATA' | grep -q DRY_RUN"
+engine "${CONFIG[@]}" --dry-run
+until_ok withheld DRY_RUN
 ends
 nothing_sent live "a dry run"
 [ "$(counted live api_requests)" -gt 0 ] || fail "the dry run asked the venue nothing"
+
+step "live is refused while a gate is closed"
+expect 3 "$INTERLOCK" live gates "${CONFIG[@]}" --live-confirm "$HASH" --data-dir "$DATA"
+expect 3 "$INTERLOCK" run --plain "${CONFIG[@]}" --live-confirm "$HASH" --data-dir "$WORK/other"
+nothing_sent live "a refused start"
+
+step "record, four sign-offs, token, typed confirmation"
+live() { expect 0 "$INTERLOCK" live "$@" --data-dir "$DATA"; }
+live transition "${CONFIG[@]}" --by petra --commit "$(git rev-parse HEAD 2>/dev/null || printf '%040d' 0)"
+live signoff "${CONFIG[@]}" --role risk --key "$WORK/rita.key" --hash "$HASH"
+live signoff "${CONFIG[@]}" --role security --key "$WORK/sven.key" --hash "$HASH"
+live signoff "${CONFIG[@]}" --role operations --key "$WORK/omar.key" --hash "$HASH"
+live signoff "${CONFIG[@]}" --role system_owner --key "$WORK/yuki.key" --hash "$HASH"
+LIVE_CONFIRM_TOKEN=$("$INTERLOCK" live token --by petra --data-dir "$DATA" 2>/dev/null)
+export LIVE_CONFIRM_TOKEN LIVE_TRADING=YES_I_UNDERSTAND
+live arm "${CONFIG[@]}" --live-confirm "$HASH" --key "$WORK/petra.key" <<<'I UNDERSTAND'
+live gates "${CONFIG[@]}" --live-confirm "$HASH"
+
+step "bounded live, phase 1, at the venue that plays the live one"
+engine "${CONFIG[@]}" --live-confirm "$HASH"
+until_ok is_counted live orders_accepted
+until_ok is_counted live fills
+expect 0 "$INTERLOCK" kill trip --reason drill --triggered-by ladder --data-dir "$DATA"
+ends
+[ "$(open_orders live)" -eq 0 ] || fail "orders are open at the live venue"
+
+step "token and arming were good for one start"
+expect 3 "$INTERLOCK" run --plain "${CONFIG[@]}" --live-confirm "$HASH" --data-dir "$DATA"
 
 step "the ladder holds"

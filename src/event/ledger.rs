@@ -3,7 +3,7 @@
 //!
 //! What it does with what a venue may send (R-ORD-1):
 //! - A fill is booked once, by (order, trade id), in whatever order fills and answers come.
-//! - A final or queried state that counts more fills than we have booked them *presumed*, at the price that the update
+//! - A fill, a final or a queried state that counts more fills than we have booked them *presumed*, at the price that the update
 //!   gives; the late fill message then only adds its fee.
 //! - A venue's word on an order proves that it was approved and sent, even if our own note of that is still on its way.
 //! - An answer to a cancel does not end an order: the order's own update does, with what was filled before.
@@ -377,7 +377,9 @@ impl<X> Tracked<X> {
     /// What the update says beside its fill.
     fn follow_state(&mut self, update: &OrderUpdate, change: &mut Change) {
         let is_fill = update.trade.0 != 0;
-        let settles = update.state.is_terminal() || update.snapshot;
+        // A fill says as well how much is filled with it: more than is booked means that an earlier one is missing. Left
+        // until the order ends, the next fills would be taken for it, and the position would lag behind the venue's (F14).
+        let settles = is_fill || update.state.is_terminal() || update.snapshot;
         let missing = update.filled.checked_sub(self.filled).unwrap_or_default();
         if settles && missing > Qty::ZERO {
             self.presume(missing, update, change);

@@ -83,7 +83,7 @@ impl Desk {
             Body::Order(update) => self.on_update(update, now),
             Body::Carried(order) => self.on_carried(order, now),
             Body::ClockOffset(offset) => self.offset_ns = offset.offset_ns,
-            Body::Link(status) => self.upkeep.link_changed(*status),
+            Body::Link(status) => self.upkeep.link_changed(*status, now),
             Body::Command(command) => self.upkeep.command(command, now),
             _ => {}
         }

@@ -178,11 +178,12 @@ impl Upkeep {
         }
     }
 
-    /// A private stream that comes back may have missed fills.
-    pub fn link_changed(&mut self, status: LinkStatus) {
+    /// A private stream that comes back may have missed fills: a reconcile, because an answer to a question from before it came
+    /// back would not tell of them (F14).
+    pub fn link_changed(&mut self, status: LinkStatus, now: Now) {
         if status.link == LinkId::Account && status.up {
-            self.account.want();
-            self.listing.want();
+            let epoch = self.seen.map_or(0, |(epoch, _)| epoch);
+            self.start_reconcile(epoch, now);
         }
     }
 

@@ -10,7 +10,7 @@ use crate::event::fact::LinkId;
 use crate::event::ledger::tracked;
 use crate::event::{
     Body, CarriedPosition, Carry, Change, Command, CommandKind, Fact, Fill, Intent, Layers, Ledger,
-    OrderSpec, OrderUpdate, Quote, Reply, Tracked,
+    OrderSpec, OrderUpdate, Quote, Reply, ReplyKind, Tracked,
 };
 use crate::limits::ASSETS_MAX;
 use crate::types::{
@@ -334,6 +334,13 @@ impl State {
     fn on_reply(&mut self, reply: &Reply) {
         if let Some(change) = self.ledger.on_reply(reply) {
             self.on_change(&change, TradeId(0), reply.venue_ns);
+            let refused = reply.kind == ReplyKind::Rejected && change.after == OrderState::Rejected;
+            if refused
+                && change.before != change.after
+                && let Some(order) = self.ledger.get(change.client).filter(|order| !order.reduce_only)
+            {
+                self.lately.repeat.on_refusal(order.strategy, self.now_ns);
+            }
         }
     }
 

@@ -245,13 +245,15 @@ pub struct RepeatConfig {
     pub apply: Apply,
     /// Executed entries of one strategy within the window.
     pub executions_max: u32,
+    /// Entries of one strategy that the venue may refuse within the window; at this many it is disabled, in every mode (F20).
+    pub refusals_max: u32,
     /// The window.
     pub window_s: u32,
 }
 
 impl Default for RepeatConfig {
     fn default() -> Self {
-        Self { apply: Apply::default(), executions_max: 60, window_s: 3_600 }
+        Self { apply: Apply::default(), executions_max: 60, refusals_max: 20, window_s: 3_600 }
     }
 }
 
@@ -365,6 +367,7 @@ pub(in crate::risk) fn check(
         ),
         ("no_trade.quality_pause_s", n.quality_pause_s, 0, 86_400, "a pause, not a halt"),
         ("repeat.executions_max", repeat.executions_max, 1, EXECUTIONS_MAX, "so many are remembered"),
+        ("repeat.refusals_max", repeat.refusals_max, 1, EXECUTIONS_MAX, "so many are remembered"),
         ("repeat.window_s", repeat.window_s, 1, 30 * 86_400, "a month at most"),
         ("fan_out.orders_per_fact_max", fan_out.orders_per_fact_max, 1, 16, "signal raises 16 at most"),
         (

@@ -22,11 +22,18 @@ struct Repeated {
     /// Entries that may still be executed for the first time.
     pending: usize,
     executed: Times,
+    /// Entries that the venue refused.
+    refused: Times,
 }
 
 impl Repeat {
     pub(in crate::risk) fn new(config: &RepeatConfig) -> Self {
-        let one = Repeated { disabled: None, pending: 0, executed: Times::new(config.executions_max) };
+        let one = Repeated {
+            disabled: None,
+            pending: 0,
+            executed: Times::new(config.executions_max),
+            refused: Times::new(config.refusals_max),
+        };
         Self {
             holds: config.apply.holds(),
             window_ns: i64::from(config.window_s) * NS_PER_S,
@@ -55,12 +62,24 @@ impl Repeat {
         }
     }
 
+    /// The venue refused an entry of the strategy. What is refused again and again is sent again and again, until the venue
+    /// refuses the whole account (F20); this holds in every mode.
+    pub(in crate::risk) fn on_refusal(&mut self, strategy: StrategyId, now_ns: i64) {
+        let window_ns = self.window_ns;
+        let Some(its) = self.of(strategy) else { return };
+        its.refused.enter(now_ns);
+        if its.refused.are_full(0, now_ns, window_ns) {
+            its.disabled.get_or_insert(Reason::RepeatThrottle);
+        }
+    }
+
     /// A named person's command. Enabled, it begins to count anew.
     pub(in crate::risk) fn on_switch(&mut self, strategy: StrategyId, enable: bool) {
         let Some(its) = self.of(strategy) else { return };
         if enable {
             its.disabled = None;
             its.executed.clear();
+            its.refused.clear();
         } else {
             its.disabled = Some(Reason::StrategyDisabled);
         }

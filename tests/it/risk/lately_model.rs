@@ -61,6 +61,7 @@ fn config() -> RiskConfig {
         what: String::new(),
     }];
     (c.repeat.apply, c.repeat.executions_max, c.repeat.window_s) = (Apply::Always, 5, 30);
+    c.repeat.refusals_max = 1_000; // the model does not know it
     (c.fan_out.orders_per_fact_max, c.fan_out.value_per_fact_max) = (2, cash("150"));
     (c.fan_out.orders_per_window_max, c.fan_out.value_per_window_max) = (6, cash("330"));
     c.correlation.exposure_max = cash("420");
