@@ -1,15 +1,17 @@
-//! What is on record, and what does the venue say? F9, F11, F12.
+//! What is on record, and what does the venue say? F9 to F12.
 
 use interlock::event::fact::CarriedOrder;
 use interlock::event::{Body, CommandKind};
 use interlock::gateway::Request;
+use interlock::ops::reconcile::books::exact;
+use interlock::ops::reconcile::{BooksView, Difference, Footing, VenueView, compare};
 use interlock::types::{ClientOrderId, OrderState, Qty, Reason, Side, StrategyId, TradeId, VenueOrderId};
 use rand::Rng;
 use rand::seq::{IndexedRandom, SliceRandom};
 
 use crate::lab::{Lab, Setup, units};
 use crate::run::Run;
-use crate::venue::{BTC, Venue, VenueOrder};
+use crate::venue::{BASE, BTC, Venue, VenueOrder};
 
 const EARLIER: u32 = 4;
 
@@ -196,4 +198,33 @@ pub(crate) fn f12_an_account_that_cannot_be_read_is_unknown_and_not_zero(run: &m
     assert!(lab.door().count_written(|r| matches!(r, Request::Account)) > 3, "asked again and again");
     lab.want(0);
     lab.settle();
+}
+
+/// Our record and the venue's balance part, and the venue's list of trades is too short to say why.
+pub(crate) fn f10_a_balance_that_no_trade_explains_freezes_until_adopted(run: &mut Run) {
+    let table = crate::binance_support::table(&["BTC-USDT"]);
+    let ours = Qty::from_units(run.rng.random_range(1..1_000_000_000));
+    let theirs = Qty::from_units(run.rng.random_range(0..1_000_000_000));
+    if (ours.units() - theirs.units()).abs() <= 1 {
+        return;
+    }
+    run.occurred("record and venue part", 1);
+    let view = BooksView { moved: vec![exact(ours), 0], ..BooksView::default() };
+    let totals = vec![Some(theirs), Some(Qty::ZERO)];
+    let venue = VenueView { before: totals.clone(), after: totals, ..VenueView::default() };
+    let mut ground =
+        Footing { expected: vec![Some(0), Some(0)], epoch: crate::lab::EPOCH, ..Footing::default() };
+    // By the list, and by what the line was told where nobody can be asked.
+    for is_told in [false, true] {
+        let venue = VenueView { is_told, ..venue.clone() };
+        let first = compare(&view, &venue, &ground, false);
+        let [difference] = first.differences[..] else { panic!("one difference: {first:?}") };
+        let parted = Difference::Balance { asset: BASE, expected: exact(ours), found: exact(theirs) };
+        assert_eq!(difference, parted, "the break is recorded, with both figures");
+        assert_eq!(difference.instruments(&table, &view), Some(vec![BTC]), "and this instrument is frozen");
+        assert_eq!(compare(&view, &venue, &ground, false), first, "it does not go away by looking again");
+    }
+    // Adopted by a named person: the venue's figure is what counts from then on.
+    ground.expected[0] = Some(exact(theirs) - exact(ours));
+    assert!(compare(&view, &venue, &ground, false).differences.is_empty());
 }
