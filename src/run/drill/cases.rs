@@ -87,7 +87,8 @@ pub const DRILLS: &[Drill] = &[
         name: "rate-budget",
         what: "the venue takes no more orders (budget used up): cancels must still pass",
         venue: few_orders,
-        engine: "",
+        // A strategy whose orders are refused again and again is disabled (F20), and this venue refuses many.
+        engine: "[risk.repeat]\nrefusals_max = 1000\n",
         trip: rate_budget,
     },
     Drill {
