@@ -2,8 +2,8 @@
 //! strategies, the state of the layers and of the ramp.
 //!
 //! The journal is the truth. Each session begins with the whole of what was carried over, as facts and by names in its
-//! header, so what it leaves is the fold of that one session alone ([`fold`]). `data/state.json` is a cache of it, with the
-//! session that it stands for ([`state`]): believed only if the journal of that session has not grown since.
+//! header, so what it leaves is the fold of that one session alone (`fold`). `data/state.json` is a cache of it, with the
+//! session that it stands for (`state`): believed only if the journal of that session has not grown since.
 //!
 //! What belongs together is a [`Book`]: a mode and, where orders meet a real account, that account. The result and the layers
 //! go on within a book; positions only as long as the same account stands behind it (the demo's venue is a new one at
