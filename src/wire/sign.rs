@@ -1,7 +1,7 @@
 //! Signing of requests: HMAC-SHA256 by `hmac` and `sha2`, Ed25519 by aws-lc, and the encodings around them.
 //!
-//! HMAC is not aws-lc's as everything else is: its context is copied, finished and cleaned through calls that cost as much
-//! as the hash itself (measured side by side in `benches/parts.rs`).
+//! HMAC is not aws-lc's as everything else is: its context is copied, finished and cleaned through calls of their own, which
+//! shows in the whole path (`docs/decisions/an-orders-way.md`).
 //!
 //! Keys are taken from secret containers, prepared once and never shown: no type here prints what it holds, and the texts
 //! that they came from are wiped when dropped.
