@@ -87,14 +87,13 @@ pub const DRILLS: &[Drill] = &[
         name: "rate-budget",
         what: "the venue takes no more orders (budget used up): cancels must still pass",
         venue: few_orders,
-        // A strategy whose orders are refused again and again is disabled (F20), and this venue refuses many.
-        engine: "[risk.repeat]\nrefusals_max = 1000\n",
+        engine: "",
         trip: rate_budget,
     },
     Drill {
         name: "dead-link",
         what: "every connection to the venue dies, again and again, while the trip is carried out",
-        venue: patient,
+        venue: as_it_is,
         engine: "",
         trip: dead_link,
     },
@@ -108,13 +107,6 @@ pub const DRILLS: &[Drill] = &[
 ];
 
 fn as_it_is(_config: &mut VenueConfig) {}
-
-/// Every run of this drill reconnects some dozen times and compares everything each time, more often a minute than any real day
-/// would: what is drilled is the link, not the budget.
-fn patient(config: &mut VenueConfig) {
-    config.limits.weight_per_min *= 100;
-    config.limits.connects_per_5min *= 100;
-}
 
 fn few_orders(config: &mut VenueConfig) {
     config.limits.orders_per_10s = FEW_ORDERS;

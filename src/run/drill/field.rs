@@ -265,6 +265,10 @@ impl Field {
         let headers = [(API_KEY_HEADER, self.halt_key.api_key())];
         let answer = self.rest.request(Method::Get, &request.path_and_query, &headers, b"");
         let answer = answer.map_err(|e| DrillError::Venue(e.to_string()))?;
+        if !answer.is_success() {
+            let (code, text) = parse_error(&answer.body).unwrap_or_default();
+            return Err(DrillError::Venue(format!("{}: {code} {text}", answer.status)));
+        }
         let orders = parse_open_orders(&answer.body).map_err(|e| DrillError::Venue(e.to_string()))?;
         Ok(orders.len() as u64)
     }

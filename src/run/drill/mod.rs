@@ -38,6 +38,8 @@ const SILENT_WITHIN: Duration = Duration::from_micros(SILENT_WITHIN_US);
 
 /// How long the journal may lag behind what was written to the socket: many times its own pace.
 const SETTLED: Duration = Duration::from_millis(200);
+/// Between two orders that the venue may refuse.
+const ASK_AGAIN: Duration = Duration::from_millis(250);
 
 /// Why a run failed.
 #[derive(Debug, thiserror::Error)]
@@ -114,7 +116,11 @@ fn run_once(drill: &Drill, field: &mut Field) -> Result<DrillRun, DrillError> {
         // A budget that the run before used up comes back within ten seconds.
         field.wait("the venue to take an order", Duration::from_secs(20), |field| match field.place() {
             Ok(Ok(())) => Some(()),
-            Ok(Err(_)) | Err(_) => None,
+            // Asked slowly: a venue that is asked on and on takes nothing any more, from anyone here.
+            Ok(Err(_)) | Err(_) => {
+                clock::sleep(ASK_AGAIN);
+                None
+            }
         })?;
     }
     let open_before = field.open()?;
