@@ -4,16 +4,12 @@
 //! It alone may block, in disk calls, so it has a thread of its own. When anything fails it trips the kill switch, says so
 //! once, and from then on drains and discards: rings that fill up would stop the very cancels that a halt needs.
 //!
-//! Order: effects are counted before their causes and written after them. The counts of the gateway's, risk's and signal's
-//! rings are read first, feed's last; then feed's records are written, then signal's, risk's, the gateway's. So an intent
-//! stands behind its fact, a decision behind its intent, a request behind its decision. A reply is the start of another lap
-//! and may stand before the request in the same batch; both carry the order's id.
+//! The order of the records is [`Rings`]' business.
 
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError};
 
-use crate::agent::ring::Consumer;
 use crate::agent::{Agent, Clock};
 use crate::event::Record;
 use crate::journal::codec::{encode_record, record_kind};
@@ -22,6 +18,7 @@ use crate::journal::disk::Disk;
 use crate::journal::entry::{Entry, Recovered, SessionEnd};
 use crate::journal::error::JournalError;
 use crate::journal::log::{Identity, Log, LogConfig};
+use crate::journal::rings::Rings;
 use crate::journal::session::SessionHeader;
 use crate::limits::{JOURNAL_CONTROL_SLOTS, JOURNAL_RING_SLOTS};
 use crate::shared::{Counter, Counters};
@@ -42,19 +39,6 @@ impl<F: FnMut(u64, &Record) + Send> Observer for F {
     fn observe(&mut self, seq: u64, record: &Record) {
         self(seq, record);
     }
-}
-
-/// The stages' journal rings.
-#[derive(Debug)]
-pub struct Rings {
-    /// Facts.
-    pub feed: Consumer<Record>,
-    /// Intents.
-    pub signal: Consumer<Record>,
-    /// Decisions.
-    pub risk: Consumer<Record>,
-    /// Requests and notes.
-    pub gateway: Consumer<Record>,
 }
 
 /// Sizes and times.
@@ -185,25 +169,12 @@ impl Writer {
     }
 
     fn drain(&mut self, now: Now) -> usize {
-        // Effects first, causes last; see the module's head.
-        let gateway = self.rings.gateway.slots();
-        let risk = self.rings.risk.slots();
-        let signal = self.rings.signal.slots();
-        let feed = self.rings.feed.slots();
-        self.watch_fill(gateway.max(risk).max(signal).max(feed), now);
+        let mut lap = self.rings.lap();
+        self.watch_fill(lap.fullest(), now);
         let mut done = 0;
-        for (stage, count) in [feed, signal, risk, gateway].into_iter().enumerate() {
-            for _ in 0..count {
-                let ring = match stage {
-                    0 => &mut self.rings.feed,
-                    1 => &mut self.rings.signal,
-                    2 => &mut self.rings.risk,
-                    _ => &mut self.rings.gateway,
-                };
-                let Ok(record) = ring.pop() else { break };
-                self.take(&record, now);
-                done += 1;
-            }
+        while let Some(record) = self.rings.next(&mut lap) {
+            self.take(&record, now);
+            done += 1;
         }
         done
     }

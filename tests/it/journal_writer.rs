@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use interlock::agent::ring::{Producer, ring};
 use interlock::agent::{Agent, Clock};
-use interlock::event::{Body, Decision, Fact, Intent, Record, Verdict};
+use interlock::event::{Body, Decision, Fact, Intent, Record, Sent, Verdict};
 use interlock::journal::control::AppendError;
 use interlock::journal::writer::Parts;
 use interlock::journal::{
@@ -322,24 +322,28 @@ fn stage(
 }
 
 #[test]
-fn a_cause_stands_before_its_effects() {
-    // Stages on threads of their own, each acting on what the one before it handed on; the writer drains meanwhile.
+fn a_cause_stands_before_its_effects_and_an_answer_behind_its_request() {
+    // Stages on threads of their own, each acting on what the one before it handed on; the writer drains meanwhile. But for
+    // the first ones, each fact answers the decision `LAP` facts before it.
+    const LAP: u64 = 16;
     let count = 30_000u64;
     let disk = SimDisk::default();
     let mut bench = sim_bench(&disk, WriterConfig::default()).unwrap();
     let [feed, signal, risk, _gateway] = bench.stages;
     let (to_signal, mut from_feed) = ring(64, 0u64);
     let (to_risk, mut from_signal) = ring(64, 0u64);
+    let (to_venue, mut from_risk) = ring(64, 0u64);
     let mut rng = SmallRng::seed_from_u64(seed(33));
     let (intent, decision) = (support::intent(&mut rng), support::decision(&mut rng));
     std::thread::scope(|scope| {
-        let mut numbers = 1..=count;
-        scope.spawn(move || stage(|| numbers.next(), feed, Some(to_signal), timer, count));
+        let mut numbers = 1..=LAP;
+        let answers = move || numbers.next().or_else(|| from_risk.pop().ok().map(|n| n + LAP));
+        scope.spawn(move || stage(answers, feed, Some(to_signal), timer, count));
         let intent = move |cause_seq| Record::Intent(Intent { cause_seq, ..intent });
         scope.spawn(move || stage(|| from_feed.pop().ok(), signal, Some(to_risk), intent, count));
         let decision =
             move |cause_seq| Record::Decision(Decision { cause_seq, verdict: Verdict::Approved, ..decision });
-        scope.spawn(move || stage(|| from_signal.pop().ok(), risk, None, decision, count));
+        scope.spawn(move || stage(|| from_signal.pop().ok(), risk, Some(to_venue), decision, count));
         let (mut drained, mut at) = (0, 0);
         while drained < 3 * usize::try_from(count).unwrap() {
             at += 1_000;
@@ -356,6 +360,8 @@ fn a_cause_stands_before_its_effects() {
             Record::Fact(fact) => {
                 assert_eq!(fact.seq, facts + 1);
                 facts = fact.seq;
+                assert!(intents + LAP >= facts, "fact {facts}, which answers an intent after {intents}");
+                assert!(decisions + LAP >= facts, "fact {facts}, which answers a decision after {decisions}");
             }
             Record::Intent(intent) => {
                 assert!(intent.cause_seq <= facts, "an intent before its fact");
@@ -369,6 +375,46 @@ fn a_cause_stands_before_its_effects() {
         }
     }
     assert_eq!((facts, intents, decisions), (count, count, count));
+}
+
+#[test]
+fn a_writer_that_lags_writes_every_record_between_its_cause_and_the_answer() {
+    let disk = SimDisk::default();
+    let mut bench = sim_bench(&disk, WriterConfig::default()).unwrap();
+    let mut rng = SmallRng::seed_from_u64(seed(35));
+    let fact = |seq, recv_ns| Record::Fact(Fact { seq, recv_ns, body: Body::Timer });
+    let intent =
+        |cause_seq| Record::Intent(Intent { cause_seq, ..support::intent(&mut SmallRng::seed_from_u64(1)) });
+    let decision = |cause_seq| {
+        Record::Decision(Decision { cause_seq, ..support::decision(&mut SmallRng::seed_from_u64(2)) })
+    };
+    let sent = Record::Sent(Sent { at_ns: 25, ..support::sent(&mut rng) });
+    // Everything is in the rings before the writer looks: two orders, of facts 1 and 3; fact 3 is the answer to the first.
+    for record in [fact(1, 10), fact(2, 20), fact(3, 30), fact(4, 40)] {
+        bench.push(0, record);
+    }
+    bench.push(1, intent(1));
+    bench.push(1, intent(3));
+    bench.push(2, decision(1));
+    bench.push(2, decision(3));
+    bench.push(3, sent);
+    assert_eq!(bench.poll_at(1), 9);
+    let observed: Vec<Record> = bench.observed.lock().unwrap().iter().map(|(_, record)| *record).collect();
+    let wanted = [
+        fact(1, 10),
+        intent(1),
+        decision(1),
+        fact(2, 20),
+        sent,
+        fact(3, 30),
+        intent(3),
+        decision(3),
+        fact(4, 40),
+    ];
+    assert!(observed == wanted, "{observed:?}");
+    // An effect whose cause never came by (its ring was full) is written all the same.
+    bench.push(1, intent(99));
+    assert_eq!(bench.poll_at(2), 1);
 }
 
 /// How fast the whole writer is, disk and all. Meaningful with `--profile quick`; prints, asserts nothing about time.

@@ -116,8 +116,8 @@ pub struct Books {
     /// This session's boot: the orders that bear its number have an intent on record, sooner or later.
     epoch: u32,
     ledger: Ledger<Told>,
-    /// Facts about orders whose intent has not come by yet: the stages' records meet in the journal ring by ring, so a reply
-    /// may stand before the intent that it answers.
+    /// Facts about orders whose intent has not come by yet: a journal that another build wrote may hold a reply before the
+    /// intent that it answers.
     early: Vec<Body>,
     names: Vec<(VenueOrderId, ClientOrderId)>,
     moved: Vec<Exact>,
