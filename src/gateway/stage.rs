@@ -156,7 +156,7 @@ impl<D: Door> Gateway<D> {
         };
         // A halt first: its reason is the one that people must see.
         halt_allows(order, self.page.view(now))?;
-        if let Some(spec) = places {
+        if places.is_some() {
             if !self.desk.upkeep.is_session_up() {
                 return Err(Reason::SessionDown);
             }
@@ -168,13 +168,18 @@ impl<D: Door> Gateway<D> {
                 self.desk.named_twice(order, now);
                 return Ok(());
             }
-            if !self.desk.orders.enter(order, spec) {
+            if self.desk.orders.is_full() {
                 return Err(Reason::OrderTableFull);
             }
         }
         let read = stamps.read;
         let risk = read + u64::from(risk_ticks);
         let written = self.send(&Request::Order(*order), now)?;
+        if let Some(spec) = places {
+            // Behind the write, which is what the order waits for: nothing of the venue's is read in between, and there is room.
+            let entered = self.desk.orders.enter(order, spec);
+            debug_assert!(entered, "room was seen before the write");
+        }
         self.desk.outbox.trace(OrderTrace {
             read,
             decoded: read + u64::from(stamps.decoded),

@@ -25,7 +25,7 @@ use crate::types::{
     Cash, ClientOrderId, InstrumentId, InstrumentTable, OrderState, Position, Qty, Reason, StrategyId,
 };
 
-use checks::{Case, order_of};
+use checks::{Case, order_of, run_all};
 use state::State;
 
 pub use approved::Approved;
@@ -108,10 +108,21 @@ impl Risk {
         halt: HaltView,
         record: &mut impl FnMut(&Decision) -> bool,
     ) -> Result<Approved<Order>, Reason> {
-        let spec = match &intent.action {
-            Action::Place(spec) | Action::Replace { spec, .. } => Some(spec),
-            Action::Cancel { .. } | Action::CancelAll => None,
-        };
+        let approved = self.verdict(intent, halt, record)?;
+        self.book(intent);
+        Ok(approved)
+    }
+
+    /// The first half of [`decide`](Self::decide). What it approves must be booked before anything else is folded or judged:
+    /// until then the order is in no limit's arithmetic.
+    #[inline]
+    fn verdict(
+        &self,
+        intent: &Intent,
+        halt: HaltView,
+        record: &mut impl FnMut(&Decision) -> bool,
+    ) -> Result<Approved<Order>, Reason> {
+        let spec = placed(intent);
         let verdict = match spec {
             Some(spec) => self.judge(intent, spec, halt),
             None => judge_cancel(intent),
@@ -129,25 +140,25 @@ impl Risk {
         };
         let recorded = record(&decision);
         verdict?;
-        if let Some(spec) = spec {
-            if !recorded {
-                return Err(Reason::JournalFull);
-            }
+        if spec.is_some() && !recorded {
+            return Err(Reason::JournalFull);
+        }
+        Ok(Approved::new(order_of(intent)))
+    }
+
+    /// The second half: from here on the order counts.
+    fn book(&mut self, intent: &Intent) {
+        if let Some(spec) = placed(intent) {
             self.state.approve(intent, spec);
         }
         self.state.bucket.take(self.state.now_ns);
-        Ok(Approved::new(order_of(intent)))
     }
 
     /// What the order adds to the exposure, or the first reason against it.
     #[inline]
     fn judge(&self, intent: &Intent, spec: &OrderSpec, halt: HaltView) -> Result<Cash, Reason> {
         let case = self.case(intent, spec, halt)?;
-        for check in CHECKS {
-            if check.binds_exits || !intent.reduce_only {
-                (check.run)(&case)?;
-            }
-        }
+        run_all(&case)?;
         Ok(if intent.reduce_only { Cash::ZERO } else { case.value })
     }
 
@@ -201,6 +212,14 @@ impl Risk {
     /// Where an order stands and how much of it is filled.
     pub fn order(&self, client: ClientOrderId) -> Option<(OrderState, Qty)> {
         self.state.ledger.get(client).map(|order| (order.state, order.filled))
+    }
+}
+
+/// What an intent would put into the book.
+const fn placed(intent: &Intent) -> Option<&OrderSpec> {
+    match &intent.action {
+        Action::Place(spec) | Action::Replace { spec, .. } => Some(spec),
+        Action::Cancel { .. } | Action::CancelAll => None,
     }
 }
 

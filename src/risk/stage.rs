@@ -52,6 +52,9 @@ pub struct Stage<K> {
 struct Judge<K> {
     risk: Risk,
     ports: Outlets<K>,
+    /// Approved and handed on, not booked yet: the booking is no part of the order's way, so it waits until the gateway has had
+    /// its turn. It comes before anything else that this stage does.
+    unbooked: Option<Intent>,
 }
 
 /// What the stage writes to.
@@ -80,9 +83,9 @@ impl<K: KillSource> Stage<K> {
         let Ports { input, output, journal, latency, kill, trip, counters, clock, forward_market } = ports;
         let ports =
             Outlets { output, journal, latency, kill, trip, counters, clock, forward_market, room: 0 };
-        Self { input, judge: Judge { risk, ports } }
+        Self { input, judge: Judge { risk, ports, unbooked: None } }
     }
-    /// What risk knows.
+    /// What risk knows, but for an order that was approved in the last poll.
     pub const fn risk(&self) -> &Risk {
         &self.judge.risk
     }
@@ -99,6 +102,13 @@ impl<K> Outlets<K> {
 }
 
 impl<K: KillSource> Judge<K> {
+    #[inline]
+    fn book(&mut self) {
+        if let Some(intent) = self.unbooked.take() {
+            self.risk.book(&intent);
+        }
+    }
+
     #[inline]
     fn on_fact(&mut self, fact: &Fact) {
         self.risk.on_fact(fact);
@@ -124,7 +134,7 @@ impl<K: KillSource> Judge<K> {
         let halt = self.ports.kill.view(intent.client, now);
         let journal = &mut self.ports.journal;
         let mut recorded = true;
-        let verdict = self.risk.decide(intent, halt, &mut |decision| {
+        let verdict = self.risk.verdict(intent, halt, &mut |decision| {
             recorded = journal.push(Record::Decision(*decision)).is_ok();
             recorded
         });
@@ -141,6 +151,7 @@ impl<K: KillSource> Judge<K> {
                     self.ports.counters.add(Counter::EntriesApproved, u64::from(!intent.reduce_only));
                 }
                 self.hand_on(Output::Approved { order, stamps, risk_ticks });
+                self.unbooked = Some(*intent);
             }
             Err(reason) => {
                 self.ports.counters.add(Counter::RiskRefused, 1);
@@ -192,9 +203,10 @@ impl<K: KillSource> Agent for Stage<K> {
 
     fn poll(&mut self, now: Now) -> usize {
         let Self { input, judge } = self;
+        judge.book();
         let mut done = 0;
-        // Each item gives at most one output: without room for it the item stays where it is.
-        while done < LINE_BATCH_MAX && judge.ports.has_room() {
+        // Each item gives at most one output: without room for it the item stays where it is. An approved order ends the poll.
+        while done < LINE_BATCH_MAX && judge.unbooked.is_none() && judge.ports.has_room() {
             let taken = input.take(|slot| match &slot.item {
                 Item::Fact(fact) => judge.on_fact(fact),
                 Item::Intent(intent) => judge.on_intent(intent, slot.stamps, now),
