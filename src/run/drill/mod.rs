@@ -114,13 +114,13 @@ fn run_once(drill: &Drill, field: &mut Field) -> Result<DrillRun, DrillError> {
     field.wait_until_trading()?;
     for _ in 0..RESTING {
         // A budget that the run before used up comes back within ten seconds.
-        field.wait("the venue to take an order", Duration::from_secs(20), |field| match field.place() {
-            Ok(Ok(())) => Some(()),
-            // Asked slowly: a venue that is asked on and on takes nothing any more, from anyone here.
-            Ok(Err(_)) | Err(_) => {
-                clock::sleep(ASK_AGAIN);
-                None
+        field.wait("the venue to take an order", Duration::from_secs(20), |field| {
+            if matches!(field.place(), Ok(Ok(()))) {
+                return Some(());
             }
+            // Asked slowly: a venue that is asked on and on takes nothing any more, from anyone here.
+            clock::sleep(ASK_AGAIN);
+            None
         })?;
     }
     let open_before = field.open()?;
