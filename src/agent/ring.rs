@@ -55,6 +55,11 @@ impl<T: Copy> Producer<T> {
 }
 
 impl<T> Producer<T> {
+    /// Whether another element finds room. Looks at the other end only when it has to.
+    #[inline]
+    pub fn has_room(&self) -> bool {
+        !self.inner.is_full()
+    }
     /// How many elements find room now, at least.
     #[inline]
     pub fn slots(&self) -> usize {

@@ -40,7 +40,7 @@ pub struct Encoded {
     pub timestamp_ms: i64,
     /// Length of its text.
     pub text_len: u32,
-    /// CRC-32 of its text, the signature's digits left out.
+    /// CRC-32 of its text, the signature's digits left out. Known once the door has settled the write.
     pub text_crc: u32,
 }
 
@@ -106,6 +106,12 @@ pub trait Door: Send {
     /// Hands over what was encoded. [`Reason::LineFull`]: nothing was taken. Any other error: the session ends, and whether
     /// the request left is not known.
     fn write(&mut self, now: Now) -> Result<(), Reason>;
+
+    /// Behind every write that took the request: the door's own book-keeping, and what the record says of the request. Here,
+    /// because the wire need not wait for it.
+    fn settle(&mut self, made: Encoded, _now: Now) -> Encoded {
+        made
+    }
 
     /// A fact passes by: the clock's offset for those who stamp, the market for a fill model.
     fn observe(&mut self, fact: &Fact, now: Now, out: &mut dyn FnMut(DoorEvent));

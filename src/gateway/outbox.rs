@@ -118,14 +118,21 @@ impl Outbox {
         self.page.trip(level, reason, now.ns);
     }
 
-    /// Journals a request. `false`: the ring is full, which trips the page.
+    /// Whether a request's record will find room. `false` trips the page.
     #[inline]
-    pub fn journal_sent(&mut self, sent: Sent) -> bool {
-        let pushed = self.journal.push(Record::Sent(sent)).is_ok();
-        if !pushed {
-            self.page.trip(HaltLevel::RiskOff, Reason::JournalFailed, sent.at_ns);
+    pub fn has_journal_room(&mut self, now: Now) -> bool {
+        let room = self.journal.has_room();
+        if !room {
+            self.page.trip(HaltLevel::RiskOff, Reason::JournalFailed, now.ns);
         }
-        pushed
+        room
+    }
+
+    /// Journals a request that was written: room was seen before, and nobody else writes here.
+    #[inline]
+    pub fn journal_sent(&mut self, sent: Sent) {
+        let pushed = self.journal.push(Record::Sent(sent));
+        debug_assert!(pushed.is_ok(), "room was seen before the write");
     }
 
     /// A cancel or query left without its record.

@@ -124,7 +124,11 @@ impl<D: Door> Gateway<D> {
                 Some(Output::Approved { order, stamps, risk_ticks }) => {
                     orders += 1;
                     if let Err(reason) = self.send_approved(order, stamps, risk_ticks, now) {
-                        self.desk.withhold(order.get(), reason, now);
+                        // A halt first: its reason is the one that people must see. But not the halt that this order's own
+                        // failure has just brought about.
+                        let halted = halt_allows(order.get(), self.page.view(now)).err();
+                        let halted = halted.filter(|_| reason != Reason::JournalFull);
+                        self.desk.withhold(order.get(), halted.unwrap_or(reason), now);
                     }
                 }
                 Some(Output::Refused { order, reason }) => self.desk.not_sent(&order, reason),
@@ -154,8 +158,6 @@ impl<D: Door> Gateway<D> {
             Action::Place(spec) | Action::Replace { spec, .. } => Some(spec),
             Action::Cancel { .. } | Action::CancelAll => None,
         };
-        // A halt first: its reason is the one that people must see.
-        halt_allows(order, self.page.view(now))?;
         if places.is_some() {
             if !self.desk.upkeep.is_session_up() {
                 return Err(Reason::SessionDown);
@@ -235,13 +237,24 @@ impl<D: Door> Gateway<D> {
                 return Err(Reason::DryRun);
             }
         }
-        self.journal(request, &encoded, now)?;
+        // The decision has been in its ring since before risk handed the order on. The request's own record follows the write,
+        // which need not wait for its checksum; room for it is seen before, and without room nothing leaves.
+        let has_room = self.desk.outbox.has_journal_room(now);
+        if !has_room && cost.orders > 0 {
+            return Err(Reason::JournalFull);
+        }
         let lost = match self.door.write(now) {
             Ok(()) => None,
             Err(Reason::LineFull) => return Err(Reason::LineFull),
             Err(reason) => Some(reason),
         };
         let written_ticks = self.clock.ticks();
+        let made = self.door.settle(encoded, now);
+        if has_room {
+            self.desk.outbox.journal_sent(sent(request, &made, now));
+        } else {
+            self.desk.outbox.sent_unjournaled();
+        }
         self.desk.budgets.spend(cost, venue_ns);
         self.desk.outbox.request_written();
         self.desk.outbox.sample(Metric::Write, written_ticks.saturating_sub(encoded_ticks));
@@ -255,39 +268,6 @@ impl<D: Door> Gateway<D> {
             self.desk.outbox.note(NoteKind::LeaseExpired, Reason::LeaseExpired, order.client, 0, now);
         }
         allowed
-    }
-
-    /// In the journal ring before the write, always; only a cancel or a query leaves without, when the ring is full.
-    #[inline]
-    fn journal(&mut self, request: &Request, encoded: &Encoded, now: Now) -> Result<(), Reason> {
-        let (client, instrument, adds) = match request {
-            Request::Order(order) => (
-                subject(order).0,
-                order.instrument,
-                matches!(order.action, Action::Place(_) | Action::Replace { .. }),
-            ),
-            Request::Cancel { client, instrument } | Request::OrderStatus { client, instrument } => {
-                (*client, *instrument, false)
-            }
-            Request::CancelAll(instrument) => (ClientOrderId::NONE, *instrument, false),
-            Request::OpenOrders | Request::Account => (ClientOrderId::NONE, ALL_INSTRUMENTS, false),
-        };
-        let sent = Sent {
-            client,
-            kind: encoded.kind,
-            instrument,
-            timestamp_ms: encoded.timestamp_ms,
-            text_len: encoded.text_len,
-            text_crc: encoded.text_crc,
-            at_ns: now.ns,
-        };
-        if !self.desk.outbox.journal_sent(sent) {
-            if adds {
-                return Err(Reason::JournalFull);
-            }
-            self.desk.outbox.sent_unjournaled();
-        }
-        Ok(())
     }
 
     /// Requests of the gateway's own, and what has come about.
@@ -421,6 +401,28 @@ struct Written {
     handed_over: u64,
     /// The link ended in the write.
     lost: Option<Reason>,
+}
+
+/// The record of a request.
+#[inline]
+const fn sent(request: &Request, made: &Encoded, now: Now) -> Sent {
+    let (client, instrument) = match request {
+        Request::Order(order) => (subject(order).0, order.instrument),
+        Request::Cancel { client, instrument } | Request::OrderStatus { client, instrument } => {
+            (*client, *instrument)
+        }
+        Request::CancelAll(instrument) => (ClientOrderId::NONE, *instrument),
+        Request::OpenOrders | Request::Account => (ClientOrderId::NONE, ALL_INSTRUMENTS),
+    };
+    Sent {
+        client,
+        kind: made.kind,
+        instrument,
+        timestamp_ms: made.timestamp_ms,
+        text_len: made.text_len,
+        text_crc: made.text_crc,
+        at_ns: now.ns,
+    }
 }
 
 /// What requests cost at the venue. Placing and cancelling cost no weight when they succeed and 1 when they fail: counted as

@@ -43,6 +43,8 @@ pub struct WireDoor<C: Connector> {
     session: OrderSession,
     text: TextBuf,
     encoded: Option<orders::Encoded>,
+    /// That the text is under since it was framed.
+    mask: u32,
     is_logon_sent: bool,
     is_ready_told: bool,
     /// The link ended inside a write; the next poll says so.
@@ -73,6 +75,7 @@ impl<C: Connector> WireDoor<C> {
             session,
             text: TextBuf::new(),
             encoded: None,
+            mask: 0,
             is_logon_sent: false,
             is_ready_told: false,
             failed: None,
@@ -283,28 +286,45 @@ where
         let own_cancels = &mut self.own_cancels;
         let encoded = encode_request(&mut self.session, request, own_cancels, timestamp_ms, &mut self.text)
             .map_err(orders::EncodeError::reason)?;
-        let made = summary(&encoded, timestamp_ms, self.text.text());
+        let made = Encoded {
+            kind: encoded.kind,
+            timestamp_ms,
+            text_len: u32::try_from(self.text.len()).unwrap_or(u32::MAX),
+            text_crc: 0,
+        };
         self.encoded = Some(encoded);
         Ok(made)
     }
 
     #[inline]
-    fn write(&mut self, now: Now) -> Result<(), Reason> {
-        let Some(encoded) = self.encoded.take() else { return Err(Reason::LineFull) };
-        let mask = self.channel.next_mask();
+    fn write(&mut self, _now: Now) -> Result<(), Reason> {
+        if self.encoded.is_none() {
+            return Err(Reason::LineFull);
+        }
+        self.mask = self.channel.next_mask();
         let (buf, len) = self.text.frame_parts();
-        let frame = ws::frame_text_in_place(buf, len, mask);
+        let frame = ws::frame_text_in_place(buf, len, self.mask);
         match self.channel.write_frame(&buf[frame]) {
-            Ok(()) => {
-                self.session.handle_sent(&encoded, now);
-                Ok(())
+            Ok(()) => Ok(()),
+            Err(Reason::LineFull) => {
+                self.encoded = None;
+                Err(Reason::LineFull)
             }
-            Err(Reason::LineFull) => Err(Reason::LineFull),
             Err(reason) => {
                 self.failed = Some(reason);
                 Err(reason)
             }
         }
+    }
+
+    fn settle(&mut self, made: Encoded, now: Now) -> Encoded {
+        let Some(encoded) = self.encoded.take() else { return made };
+        if self.failed.is_none() {
+            self.session.handle_sent(&encoded, now);
+        }
+        // The mask again takes the mask off.
+        ws::apply_mask(self.text.text_mut(), self.mask);
+        summary(&encoded, made.timestamp_ms, self.text.text())
     }
 
     fn observe(&mut self, fact: &Fact, _now: Now, _out: &mut dyn FnMut(DoorEvent)) {

@@ -9,7 +9,7 @@ use crate::event::{Action, Body, Fact, Intent, Item, Record, Sample, Slot, Stamp
 use crate::limits::LINE_BATCH_MAX;
 use crate::shared::latency::Metric;
 use crate::shared::{Counter, Counters};
-use crate::types::{Now, Reason};
+use crate::types::{ClientOrderId, Now, Reason};
 
 use super::checks::order_of;
 use super::{KillSource, Output, Risk};
@@ -85,9 +85,13 @@ impl<K: KillSource> Stage<K> {
             Outlets { output, journal, latency, kill, trip, counters, clock, forward_market, room: 0 };
         Self { input, judge: Judge { risk, ports, unbooked: None } }
     }
-    /// What risk knows, but for an order that was approved in the last poll.
+    /// What risk knows, but for [`unbooked`](Self::unbooked).
     pub const fn risk(&self) -> &Risk {
         &self.judge.risk
+    }
+    /// The order that the last poll approved and the next one books, before it does anything else.
+    pub fn unbooked(&self) -> Option<ClientOrderId> {
+        self.judge.unbooked.map(|intent| intent.client)
     }
 }
 

@@ -61,6 +61,10 @@ impl<D: Door> Door for DryDoor<D> {
         self.inner.write(now)
     }
 
+    fn settle(&mut self, made: Encoded, now: Now) -> Encoded {
+        self.inner.settle(made, now)
+    }
+
     fn observe(&mut self, fact: &Fact, now: Now, out: &mut dyn FnMut(DoorEvent)) {
         self.inner.observe(fact, now, out);
     }

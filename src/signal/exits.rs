@@ -141,6 +141,7 @@ impl Signal {
         if self.stopping || self.markets[market].operator.task != Task::None {
             return;
         }
+        self.enter_raised();
         let who = Who { runner: at, strategy: id, instrument };
         let runner = u16::try_from(at).unwrap_or(Own::NOBODY);
         // An unknown order can't be waited for: it ends with the venue's answer, whenever that is. Risk counts it.

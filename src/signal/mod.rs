@@ -18,7 +18,7 @@ use crate::event::layers::{FULL_BP, LayersConfig};
 use crate::event::ledger::tracked;
 use crate::event::{
     Action, Bar, Body, CarriedOrder, CarriedPosition, Carry, Change, Command, CommandKind, Depth, Fact,
-    Intent, Layers, Ledger, Quote, Reply, ReplyKind, Trade,
+    Intent, Layers, Ledger, Quote, Reply, ReplyKind, Tracked, Trade,
 };
 use crate::limits::{BOOK_LEVELS_MAX, INTENTS_PER_FACT_MAX, STRATEGIES_MAX};
 use crate::strategy::context::has_passed;
@@ -141,6 +141,8 @@ pub struct Signal {
     markets: Vec<Market>,
     runners: Vec<Runner>,
     ledger: Ledger<Own>,
+    /// The order that was raised last and is not in the ledger yet.
+    raised: Option<Tracked<Own>>,
     /// Losses, drawdown, weights: what entries are sized by, and what ends them.
     layers: Layers,
     wishes: Wishes,
@@ -185,6 +187,7 @@ impl Signal {
             markets,
             runners,
             ledger: Ledger::default(),
+            raised: None,
             layers: Layers::new(&LayersConfig::default(), table.all().len()),
             wishes: Wishes::default(),
             venue_ahead_ns: None,
@@ -232,6 +235,14 @@ impl Signal {
 
     /// Folds a fact, and raises what it causes.
     pub fn on_fact(&mut self, fact: &Fact, sink: &mut Sink<'_>) {
+        self.begin(fact, sink);
+        self.finish(fact, sink);
+    }
+
+    /// The first half of [`on_fact`](Self::on_fact): what strategies want. [`finish`](Self::finish) must follow before the next
+    /// fact.
+    #[inline]
+    fn begin(&mut self, fact: &Fact, sink: &mut Sink<'_>) {
         self.budget = INTENTS_PER_FACT_MAX;
         self.layers.on_time(fact.recv_ns);
         match &fact.body {
@@ -273,9 +284,16 @@ impl Signal {
             Body::Carry(carry) => self.on_carry(carry),
             Body::Balance(_) | Body::Link(_) => {}
         }
+    }
+
+    /// The second half: book-keeping of what was raised, and what layers, exits and the operator want.
+    #[inline]
+    fn finish(&mut self, fact: &Fact, sink: &mut Sink<'_>) {
+        self.enter_raised();
         self.obey_layers();
         self.leave_on(fact, sink);
         self.work_for_operator(fact, sink);
+        self.enter_raised();
     }
 
     /// What the daily loss and the emergency stop bring about: what works is cancelled, what is held is closed.
@@ -500,6 +518,7 @@ impl Signal {
         sink: &mut Sink<'_>,
         see: impl FnOnce(&mut dyn Strategy, &mut Context<'_>),
     ) {
+        self.enter_raised();
         let runner = &mut self.runners[at];
         let market = &self.markets[runner.instrument.index()];
         let parts = ContextParts {
@@ -555,8 +574,17 @@ impl Signal {
         sized
     }
 
+    /// Keeps the order that was raised last: behind its intent, which is on its way, and before anyone looks at orders.
+    #[inline]
+    fn enter_raised(&mut self) {
+        if let Some(order) = self.raised.take() {
+            let _room_was_seen = self.ledger.enter(order);
+        }
+    }
+
     /// Raises one intent and keeps what it places. Whether it was taken.
     fn raise(&mut self, who: Who, wish: &Wish, fact: &Fact, sink: &mut Sink<'_>) -> bool {
+        self.enter_raised();
         let Who { runner, strategy, instrument } = who;
         let places = match &wish.action {
             Action::Place(spec) => Some((*spec, ClientOrderId::NONE)),
@@ -592,7 +620,7 @@ impl Signal {
             let own = Own { runner, replaces, raised_ns: fact.recv_ns, stop, ..Own::default() };
             let mut order = tracked(client, instrument, strategy, &spec, own);
             order.reduce_only = wish.reduce_only;
-            let _room_was_seen = self.ledger.enter(order);
+            self.raised = Some(order);
         }
         if let Action::Cancel { target } | Action::Replace { target, .. } = wish.action
             && let Some(own) = self.ledger.extra_mut(target)

@@ -54,6 +54,8 @@ pub struct Stage {
     signal: Signal,
     input: Reader<Slot<Fact>>,
     out: Outlets,
+    /// A fact that caused an intent: the intent goes on first, the rest of the fact has its turn in the next poll.
+    unfinished: Option<Slot<Fact>>,
 }
 
 impl core::fmt::Debug for Stage {
@@ -70,7 +72,7 @@ impl Stage {
     pub fn new(signal: Signal, ports: Ports) -> Self {
         let Ports { input, output, journal, latency, trip, counters, clock } = ports;
         let out = Outlets { output, journal, latency, trip, counters, clock, room: 0 };
-        Self { signal, input, out }
+        Self { signal, input, out, unfinished: None }
     }
     /// What signal knows.
     pub const fn signal(&self) -> &Signal {
@@ -87,16 +89,29 @@ impl Outlets {
         self.room >= ROOM_NEEDED
     }
 
+    /// Whether the fact caused an intent, and so is not finished yet.
     #[inline]
-    fn on_fact(&mut self, signal: &mut Signal, slot: &Slot<Fact>) {
+    fn on_fact(&mut self, signal: &mut Signal, slot: &Slot<Fact>) -> bool {
         let passed = self.output.push(Slot { stamps: slot.stamps, item: Item::Fact(slot.item) });
         debug_assert!(passed.is_ok(), "room was seen before the fact was taken");
         self.room -= 1;
         let bars_before = signal.bars_closed();
-        signal.on_fact(&slot.item, &mut |intent| self.raise(intent, slot.stamps));
+        let raised_before = signal.intents_raised();
+        signal.begin(&slot.item, &mut |intent| self.raise(intent, slot.stamps));
+        let has_raised = signal.intents_raised() != raised_before;
+        if !has_raised {
+            self.finish(signal, slot);
+        }
         if signal.bars_closed() != bars_before {
             self.counters.add(Counter::SignalBars, signal.bars_closed() - bars_before);
         }
+        has_raised
+    }
+
+    /// The rest of a fact. Room for all that one can cause was seen before it was taken.
+    #[inline]
+    fn finish(&mut self, signal: &mut Signal, slot: &Slot<Fact>) {
+        signal.finish(&slot.item, &mut |intent| self.raise(intent, slot.stamps));
     }
 
     /// Whether the intent was taken.
@@ -144,10 +159,19 @@ impl Agent for Stage {
     }
 
     fn poll(&mut self, _now: Now) -> usize {
-        let Self { signal, input, out } = self;
+        let Self { signal, input, out, unfinished } = self;
         let mut done = 0;
-        while done < LINE_BATCH_MAX && out.has_room() {
-            if input.take(|slot| out.on_fact(signal, slot)).is_none() {
+        if let Some(slot) = unfinished.take() {
+            out.finish(signal, &slot);
+            done += 1;
+        }
+        while done < LINE_BATCH_MAX && unfinished.is_none() && out.has_room() {
+            let taken = input.take(|slot| {
+                if out.on_fact(signal, slot) {
+                    *unfinished = Some(*slot);
+                }
+            });
+            if taken.is_none() {
                 break;
             }
             done += 1;

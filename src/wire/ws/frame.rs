@@ -169,9 +169,10 @@ const fn low_byte(value: usize) -> u8 {
     value.to_le_bytes()[0]
 }
 
-/// XORs `bytes` with the key, eight bytes at a time: the loop has no carried state, so the compiler widens it to vectors.
+/// XORs `bytes` with the key (RFC 6455, 5.3), which masks them and takes the mask off: eight bytes at a time, the loop has no
+/// carried state, so the compiler widens it to vectors.
 #[inline]
-pub(super) fn apply_mask(bytes: &mut [u8], mask: u32) {
+pub fn apply_mask(bytes: &mut [u8], mask: u32) {
     let wide = u64::from(mask) << 32 | u64::from(mask);
     let (chunks, tail) = bytes.as_chunks_mut::<8>();
     for chunk in chunks {

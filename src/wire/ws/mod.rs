@@ -22,4 +22,4 @@ mod handshake;
 
 pub use client::{WsClient, WsConfig, WsEvent};
 pub use error::{Misbehaviour, WsError};
-pub use frame::{CONTROL_BYTES_MAX, HEADROOM, frame_text_in_place};
+pub use frame::{CONTROL_BYTES_MAX, HEADROOM, apply_mask, frame_text_in_place};

@@ -4,7 +4,8 @@ use secrecy::SecretString;
 
 use interlock::event::{Action, Body, Order, OrderSpec, ReplyKind, Sent, SentKind};
 use interlock::gateway::{
-    Comparer, Difference, Door, DoorEvent, GatewayConfig, LimitKind, Request, WireDoor, channel_config,
+    Comparer, Difference, Door, DoorEvent, Encoded, GatewayConfig, LimitKind, Request, WireDoor,
+    channel_config,
 };
 use interlock::types::{
     ClientOrderId, InstrumentId, Now, OrderState, OrderType, Reason, Side, StrategyId, TimeInForce,
@@ -73,11 +74,19 @@ impl DoorRig {
     fn send(&mut self, peer: &mut Peer, request: &Request) -> (String, String) {
         let encoded = self.door.encode(request, self.now.ns).unwrap();
         assert_eq!(self.door.write(self.now), Ok(()));
+        let encoded = self.door.settle(encoded, self.now);
         peer.serve();
         let text = peer.heard.pop().expect("heard");
         assert_eq!(text.len(), encoded.text_len as usize);
         let id = id_of(&text).to_owned();
         (text, id)
+    }
+
+    /// Writes a request; what the record says of it.
+    fn made(&mut self, request: &Request) -> Encoded {
+        let encoded = self.door.encode(request, START_NS).unwrap();
+        assert_eq!(self.door.write(self.now), Ok(()));
+        self.door.settle(encoded, self.now)
     }
 
     fn replies(&self) -> Vec<(ReplyKind, Reason)> {
@@ -250,15 +259,15 @@ fn the_checksum_knows_neither_the_key_nor_the_signature() {
     let texts = [("key", "secret"), ("another-key", "another secret")].map(|(key, signing)| {
         let credentials = Credentials::hmac(secret(key), &secret(signing)).unwrap();
         let mut rig = DoorRig::new(credentials);
-        rig.open();
-        [order(1), Request::Account, Request::OpenOrders].map(|r| rig.door.encode(&r, START_NS).unwrap())
+        let _peer = rig.open();
+        [order(1), Request::Account, Request::OpenOrders].map(|r| rig.made(&r))
     });
     for (one, other) in texts[0].iter().zip(&texts[1]) {
         assert_eq!((one.kind, one.text_crc), (other.kind, other.text_crc));
     }
     let mut rig = DoorRig::new(hmac());
-    rig.open();
-    let other = rig.door.encode(&order(2), START_NS).unwrap();
+    let _peer = rig.open();
+    let other = rig.made(&order(2));
     assert_ne!(other.text_crc, texts[0][0].text_crc);
 }
 
@@ -277,8 +286,8 @@ fn own_cancels_of_one_order_have_names_of_their_own() {
 #[test]
 fn r_evd_2_a_recorded_request_is_made_again_without_its_key() {
     let mut rig = DoorRig::new(hmac());
-    rig.open();
-    let made = rig.door.encode(&order(1), START_NS).unwrap();
+    let _peer = rig.open();
+    let made = rig.made(&order(1));
     let sent = Sent {
         client: ClientOrderId::new(5, 1),
         kind: made.kind,
