@@ -24,7 +24,7 @@ fi
 
 binary=${INTERLOCK:-}
 if [ -z "$binary" ]; then
-    (cd "$root" && cargo build --quiet --locked --bin interlock)
+    (cd "$root" && cargo build --quiet --locked --bins --examples) # as cargo test builds it: see .ci/run
     binary=${CARGO_TARGET_DIR:-$root/target}/debug/interlock
 fi
 data=$(mktemp -d)

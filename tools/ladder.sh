@@ -9,8 +9,9 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 if [ -z "${INTERLOCK:-}" ]; then
-    cargo build --quiet --locked
-    INTERLOCK=$PWD/target/debug/interlock
+    # As `cargo test` builds it, with the development dependencies' features (see .ci/run): after the tests nothing is left to do.
+    cargo build --quiet --locked --bins --examples
+    INTERLOCK=$(realpath "${CARGO_TARGET_DIR:-target}")/debug/interlock
 fi
 unset LIVE_TRADING LIVE_KILL_SWITCH LIVE_CONFIRM_TOKEN LIVE_SYMBOL_ALLOWLIST INTERLOCK_API_KEY_FILE
 WORK=$(mktemp -d)
