@@ -156,4 +156,4 @@ macro_rules! targets {
     };
 }
 
-targets! { handshake frames market orders account rest number config control journal }
+targets! { handshake frames market orders account rest number config control journal files }

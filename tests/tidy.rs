@@ -116,6 +116,78 @@ fn every_room_is_in_the_library() {
     }
 }
 
+/// The table of rooms in `docs/ARCHITECTURE.md` says what the table above says. `limits` stands in the first column only: all may
+/// name it.
+#[test]
+fn the_map_shows_the_rooms_as_they_are() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/ARCHITECTURE.md");
+    let text = fs::read_to_string(path).expect("the map");
+    let mut shown = Vec::new();
+    for line in text.lines().filter(|line| line.starts_with("| `")) {
+        let cells: Vec<&str> = line.trim_matches('|').split('|').map(str::trim).collect();
+        let [room, _question, may_name] = cells[..] else { panic!("three cells: {line}") };
+        let room = room.trim_matches('`').trim_end_matches(".rs").split('/').next().unwrap_or_default();
+        let mut names: Vec<&str> = may_name.split(", ").filter(|name| *name != "-").collect();
+        names.sort_unstable();
+        shown.push((room, names));
+    }
+    for (room, allowed) in ROOMS {
+        let (_, names) =
+            shown.iter().find(|(name, _)| name == room).unwrap_or_else(|| panic!("{room} is not on the map"));
+        let mut allowed: Vec<&str> = allowed.iter().copied().filter(|name| *name != "limits").collect();
+        allowed.sort_unstable();
+        assert!(
+            names[..] == ["all"] || *names == allowed,
+            "{room}: the map says {names:?}, the table {allowed:?}"
+        );
+        assert!(names[..] != ["all"] || *room == "run", "{room} may not name all");
+    }
+    assert_eq!(shown.len(), ROOMS.len(), "a room is on the map that isn't in the table");
+}
+
+/// Every link of a document into this project leads somewhere.
+#[test]
+fn links_of_documents_lead_somewhere() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut documents: Vec<PathBuf> =
+        ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"].map(|f| root.join(f)).into();
+    for folder in ["docs", "docs/decisions", "docs/runbooks"] {
+        let entries = fs::read_dir(root.join(folder)).expect("a folder of documents").flatten();
+        documents.extend(entries.map(|e| e.path()).filter(|p| p.extension().is_some_and(|e| e == "md")));
+    }
+    let mut wrong = Vec::new();
+    for path in documents {
+        let text = fs::read_to_string(&path).expect("a document can be read");
+        for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+            let (file, heading) = link.split_once('#').unwrap_or((link, ""));
+            let target = path.parent().unwrap_or(root).join(file);
+            let target = if file.is_empty() { path.clone() } else { target };
+            if link.starts_with("http") {
+                continue;
+            }
+            let is_there = if heading.is_empty() {
+                target.exists()
+            } else {
+                fs::read_to_string(&target).is_ok_and(|text| has_heading(&text, heading))
+            };
+            if !is_there {
+                wrong.push(format!("{}: {link} leads nowhere", relative(&path)));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+}
+
+/// Whether a document has a heading of that anchor: lower case, words joined by dashes, no other signs.
+fn has_heading(text: &str, anchor: &str) -> bool {
+    let anchor_of = |line: &str| -> String {
+        let kept = line.trim_start_matches('#').trim().to_lowercase();
+        let kept = kept.chars().filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'));
+        kept.map(|c| if c == ' ' { '-' } else { c }).collect()
+    };
+    text.lines().any(|line| line.starts_with('#') && anchor_of(line) == anchor)
+}
+
 #[test]
 fn sources_are_short_and_clean() {
     let mut wrong = Vec::new();

@@ -6,6 +6,7 @@
 
 mod config;
 mod control;
+mod files;
 mod frames;
 mod journal;
 mod market;
@@ -28,6 +29,7 @@ pub(crate) const TARGETS: &[Target] = &[
     ("config", config::config),
     ("control", control::control),
     ("journal", journal::journal),
+    ("files", files::files),
 ];
 
 /// Runs a target by name.

@@ -211,8 +211,8 @@ impl<T, P: Place<T>, N: Number> Reader<T, P, N> {
         Some(seen)
     }
 
-    /// How many messages wait. Walks them.
-    pub fn slots(&self) -> usize {
+    /// How many messages wait to be taken, from 0 to the ring's capacity. Walks them: for tests and reports.
+    pub fn waiting(&self) -> usize {
         let places = &self.shared.places;
         let waits = |n: &usize| {
             let number = self.taken + 1 + *n as u64;

@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a helper of tests may panic as the tests themselves do")]
 
 mod aftermath;
+mod agents;
 mod binance_account;
 mod binance_market;
 mod binance_orders;
@@ -15,6 +16,7 @@ mod control;
 mod control_deeds;
 mod control_rig;
 mod control_socket;
+mod documents;
 mod emergency;
 mod exchange;
 mod exchange_external;
@@ -42,6 +44,7 @@ mod peer;
 mod plan;
 mod readiness;
 mod reconcile;
+mod rings;
 mod risk;
 mod rules;
 mod sign;

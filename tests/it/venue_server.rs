@@ -414,7 +414,7 @@ fn the_venue_file_is_private_and_complete() {
 
 /// ccxt, ccxt.pro and python-binance from PyPI: `cargo test --test it third_party -- --ignored --nocapture`.
 #[test]
-#[ignore = "needs PyPI and a minute"]
+#[ignore = "needs PyPI and a minute; tools/ccxt_check.sh does the same, and .ci/run runs it"]
 fn third_party_clients_work_unchanged() {
     let bench = bench(|c| c.history_mins = 120);
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tools/ccxt_check.sh");

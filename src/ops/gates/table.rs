@@ -117,7 +117,7 @@ pub const GATES: &[Gate] = &[
         "phase",
         "R-LIM-3",
         phase,
-        "stay in phase 1 until `interlock live progress` says that its criteria are met",
+        "stay in phase 1 until `interlock progress` says that its criteria are met",
     ),
     gate(
         "rollback",

@@ -95,9 +95,9 @@ fn r_hot_8_a_full_line_conflates_market_data_and_marks_it() {
         rig.step(0);
         rig.drain_journal();
     }
-    assert!(rig.line.slots() >= 64 - 16, "market data filled what it may");
-    assert!(rig.line.slots() <= 64 - 16 + 4, "and left the reserve to others");
-    let seq_before = rig.journaled.len() - rig.line.slots();
+    assert!(rig.line.waiting() >= 64 - 16, "market data filled what it may");
+    assert!(rig.line.waiting() <= 64 - 16 + 4, "and left the reserve to others");
+    let seq_before = rig.journaled.len() - rig.line.waiting();
     let mut seen = Vec::new();
     while let Some(slot) = rig.line.pop() {
         seen.push(slot.item);

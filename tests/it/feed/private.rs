@@ -75,7 +75,7 @@ fn r_hot_8_private_facts_that_find_no_room_at_all_wait_in_order() {
     for _ in 0..50 {
         rig.step(MS);
     }
-    assert_eq!(rig.line.slots(), 64, "full to the last slot");
+    assert_eq!(rig.line.waiting(), 64, "full to the last slot");
     rig.drains = true;
     rig.run_ms(200);
     let fills: Vec<u64> = rig

@@ -10,7 +10,7 @@ use rand::{Rng, SeedableRng};
 
 use interlock::agent::line_ring::{self, Reader, Writer};
 use interlock::agent::ring::{Consumer, Producer, ring};
-use interlock::agent::{Agent, Clock};
+use interlock::agent::{Agent, Clock, cycle};
 use interlock::event::{
     Body, Claim, ClockOffset, Command, Fact, Item, OrderSpec, Quote, Record, SentKind, Slot, Stamps, Verdict,
 };
@@ -400,4 +400,56 @@ fn k1_the_whole_line_on_tiny_rings_in_any_order() {
         written += lab.gateway.door().places();
     }
     assert!(written > 300, "the test saw orders: {written}");
+}
+
+/// Takes so long that a lease runs out meanwhile: the host took the core away.
+struct Away {
+    clock: Clock,
+    until_ns: i64,
+}
+
+impl Agent for Away {
+    fn name(&self) -> &'static str {
+        "away"
+    }
+    fn poll(&mut self, _now: Now) -> usize {
+        self.clock.set_virtual(self.until_ns);
+        0
+    }
+}
+
+/// R-HOT-4: orders of one cycle in which the core was away for so long between risk and gateway, of a lease that runs 20 ms.
+fn written_after(away_ns: i64) -> usize {
+    let mut lab = Lab::new();
+    lab.tell_clock();
+    lab.page.renew_lease(3_600 * NS_PER_S);
+    lab.calm(1);
+    let epoch = lab.page.view(lab.now).epoch;
+    assert!(lab.page.arm(epoch));
+    lab.page.renew_lease(lab.now.mono_ns + 20 * NS_PER_MS);
+    lab.market_talks();
+    let Lab { feed, signal, risk, gateway, clock, now, mut journals, .. } = lab;
+    let fresh = [feed.needs_fresh_time(), signal.needs_fresh_time(), risk.needs_fresh_time()];
+    assert_eq!(fresh, [true, false, false], "who obeys no deadline spares the read");
+    assert!(gateway.needs_fresh_time(), "it obeys the lease");
+    let away = Away { clock: clock.clone(), until_ns: now.mono_ns + away_ns };
+    let mut agents: Vec<Box<dyn Agent>> =
+        vec![Box::new(feed), Box::new(signal), Box::new(risk), Box::new(away), Box::new(gateway)];
+    cycle(&mut agents, &clock);
+    let mut approved = 0;
+    while let Ok(record) = journals[2].pop() {
+        approved += usize::from(matches!(record, Record::Decision(d) if d.verdict == Verdict::Approved));
+    }
+    assert!(approved > 0, "the lease ran when risk looked");
+    let mut written = 0;
+    while let Ok(record) = journals[3].pop() {
+        written += usize::from(matches!(record, Record::Sent(sent) if sent.kind == SentKind::Place));
+    }
+    written
+}
+
+#[test]
+fn r_hot_4_a_lease_that_ends_within_a_cycle_is_seen_before_the_write() {
+    assert!(written_after(19 * NS_PER_MS) > 0, "within the lease");
+    assert_eq!(written_after(21 * NS_PER_MS), 0, "the gateway judges by the time at its own turn");
 }

@@ -1,0 +1,7 @@
+//! `cargo +nightly fuzz run files`
+#![no_main]
+
+#[path = "../bodies/mod.rs"]
+mod bodies;
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| bodies::run("files", data));
