@@ -44,30 +44,28 @@ impl Place<u64> for LoomPlace {
 
 type Ends = (Writer<u64, LoomPlace, LoomNumber>, Reader<u64, LoomPlace, LoomNumber>);
 
-fn ring(slots: usize) -> Ends {
+/// With `near` near places and room for `slots` messages.
+fn ring(near: usize, slots: usize) -> Ends {
     let number = || LoomNumber(AtomicU64::new(0));
-    let places = (0..slots).map(|_| LoomPlace { number: number(), value: UnsafeCell::new(0) }).collect();
-    over(places, number())
+    let place = || LoomPlace { number: number(), value: UnsafeCell::new(0) };
+    let places = |count: usize| (0..count).map(|_| place()).collect();
+    over(places(near), places(slots), number())
 }
 
-/// R-HOT-1: three messages through two slots: each arrives once, whole and in order, and a full ring refuses.
-#[test]
-fn messages_arrive_once_and_in_order() {
-    loom::model(|| {
-        let (mut writer, mut reader) = ring(2);
+/// Sends messages through a ring from one thread to the other: each arrives once, whole and in order, and a full ring refuses.
+fn all_arrive(near: usize, slots: usize, messages: u64) {
+    loom::model(move || {
+        let (mut writer, mut reader) = ring(near, slots);
         let sender = thread::spawn(move || {
-            let mut refused = 0;
-            for message in 1..=3 {
+            for message in 1..=messages {
                 while writer.push(message * 10).is_err() {
-                    refused += 1;
-                    assert!(message == 3, "two slots take two messages");
+                    assert!(message > slots as u64, "{slots} places take {slots} messages");
                     thread::yield_now();
                 }
             }
-            refused
         });
         let mut expected = 1;
-        while expected <= 3 {
+        while expected <= messages {
             match reader.take(|value| *value) {
                 Some(value) => {
                     assert_eq!(value, expected * 10);
@@ -81,11 +79,23 @@ fn messages_arrive_once_and_in_order() {
     });
 }
 
+/// R-HOT-1: three messages through two places, all near.
+#[test]
+fn messages_arrive_once_and_in_order() {
+    all_arrive(2, 2, 3);
+}
+
+/// R-HOT-1: past the one near place into the far ones and back, as the reader lags and catches up.
+#[test]
+fn messages_that_go_the_far_way_keep_their_order() {
+    all_arrive(1, 2, 4);
+}
+
 /// The room that the writer counts is never more than there is.
 #[test]
 fn counted_room_is_there() {
     loom::model(|| {
-        let (mut writer, mut reader) = ring(2);
+        let (mut writer, mut reader) = ring(1, 2);
         assert_eq!((writer.slots(), writer.capacity()), (2, 2));
         writer.push(1).unwrap();
         writer.push(2).unwrap();

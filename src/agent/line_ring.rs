@@ -2,14 +2,21 @@
 //!
 //! Why not `rtrb`, which serves every other ring of the engine: there the reader waits for the write index and then reads
 //! the slot, two cache lines that come from the other core one after the other; here it waits for the slot itself. Side by
-//! side (`cargo bench --bench line -- hop`) a hop takes 1.1 to 1.3 times what a bare atomic takes, against 1.75 to 1.9. Between
+//! side (`cargo bench --bench line -- hop`) a hop takes about 1.1 times what a bare atomic takes, against 1.75 to 1.9. Between
 //! stages that is on every order's way; to the journal it is not.
 //!
-//! The protocol. A slot holds a number and a value. The writer fills the value of message `n` (from 1) and then stores `n`
-//! as the slot's number (release); the reader sees `n` there (acquire), reads the value, and then stores `n` as the count of
-//! what was taken (release). The writer uses a slot again only when it has seen (acquire) that the message which stood there
-//! was taken. So each value is written and read by one side at a time. The steps are written over two small traits, so
-//! that the very same code runs under loom (`tests/loom_ring.rs`).
+//! Two sets of places. A ring that holds thousands of messages is walked from end to end, so the next slot is always one that
+//! has long left both cores' nearest caches. As long as the reader keeps up, messages therefore go through a few *near* places,
+//! over and over; only when these are all in use do they go through the *far* ones, of which there are as many as the ring
+//! holds. The message's number says where it is: the reader finds message `n` in its near place or in the next far one.
+//!
+//! The protocol. A place holds a number and a value. The writer fills the value of message `n` (from 1) and then stores `n`
+//! as the place's number (release); the reader sees `n` there (acquire), reads the value, and then stores `n` as the count of
+//! what was taken (release). The writer uses a place again only when it has seen (acquire) that the message which stood there
+//! was taken: a near place serves every `near.len()`th message, and is free when fewer than so many wait; the far ones are used
+//! in turn, and the next one is free when fewer than `far.len()` messages wait, wherever they are. So each value is
+//! written and read by one side at a time. The steps are written over two small traits, so that the very same code runs under
+//! loom (`tests/loom_ring.rs`).
 
 use core::cell::UnsafeCell;
 use core::fmt;
@@ -97,7 +104,10 @@ impl<T: Copy + Send> Place<T> for Slot<T> {
 struct Padded<N>(N);
 
 struct Shared<P, N> {
-    places: Box<[P]>,
+    /// Where messages go as long as the reader keeps up.
+    near: Box<[P]>,
+    /// Where they go when it does not.
+    far: Box<[P]>,
     /// How many messages were taken.
     taken: Padded<N>,
 }
@@ -107,8 +117,10 @@ pub struct Writer<T, P = Slot<T>, N = AtomicU64> {
     shared: Arc<Shared<P, N>>,
     /// Messages written.
     written: u64,
-    /// Where the next one goes.
-    at: usize,
+    /// Where the next one goes, near ...
+    near_at: usize,
+    /// ... and far.
+    far_at: usize,
     /// How many were taken when last looked.
     taken: u64,
     value: core::marker::PhantomData<T>,
@@ -119,8 +131,10 @@ pub struct Reader<T, P = Slot<T>, N = AtomicU64> {
     shared: Arc<Shared<P, N>>,
     /// Messages taken.
     taken: u64,
-    /// Where the next one comes.
-    at: usize,
+    /// Where the next one comes, near ...
+    near_at: usize,
+    /// ... or far.
+    far_at: usize,
     value: core::marker::PhantomData<T>,
 }
 
@@ -135,20 +149,30 @@ impl<T, P, N> fmt::Debug for Reader<T, P, N> {
     }
 }
 
-/// A ring of `slots` messages whose pages are already there: every slot is written once, so that the first lap of a session
+/// Near places of a ring. Two or three messages wait where the stages keep up; 16 places of two or four lines are 2 to 4 KiB, of
+/// the 32 or 48 that the nearest cache has.
+pub const NEAR_SLOTS: usize = 16;
+
+/// A ring of `slots` messages whose pages are already there: every place is written once, so that the first lap of a session
 /// takes no page fault.
 pub fn ring<T: Copy + Send>(slots: usize, sample: T) -> (Writer<T>, Reader<T>) {
     let place = || Slot { number: AtomicU64::new(0), value: UnsafeCell::new(MaybeUninit::new(sample)) };
-    over((0..slots).map(|_| place()).collect(), AtomicU64::new(0))
+    let places = |count: usize| (0..count).map(|_| place()).collect();
+    over(places(NEAR_SLOTS.min(slots)), places(slots), AtomicU64::new(0))
 }
 
-/// A ring over given places, all of number 0, and a count of 0.
-pub fn over<T, P: Place<T>, N: Number>(places: Box<[P]>, taken: N) -> (Writer<T, P, N>, Reader<T, P, N>) {
-    assert!(!places.is_empty(), "a ring without a slot never passes anything on");
-    let shared = Arc::new(Shared { places, taken: Padded(taken) });
+/// A ring over given places, all of number 0, and a count of 0. It holds as many messages as there are far places.
+pub fn over<T, P: Place<T>, N: Number>(
+    near: Box<[P]>,
+    far: Box<[P]>,
+    taken: N,
+) -> (Writer<T, P, N>, Reader<T, P, N>) {
+    assert!(!near.is_empty(), "a ring without a place never passes anything on");
+    assert!(near.len() <= far.len(), "what waits near counts among what the far places may hold");
+    let shared = Arc::new(Shared { near, far, taken: Padded(taken) });
     let value = core::marker::PhantomData;
-    let writer = Writer { shared: Arc::clone(&shared), written: 0, at: 0, taken: 0, value };
-    (writer, Reader { shared, taken: 0, at: 0, value })
+    let writer = Writer { shared: Arc::clone(&shared), written: 0, near_at: 0, far_at: 0, taken: 0, value };
+    (writer, Reader { shared, taken: 0, near_at: 0, far_at: 0, value })
 }
 
 #[inline]
@@ -161,21 +185,27 @@ impl<T, P: Place<T>, N: Number> Writer<T, P, N> {
     #[inline]
     #[expect(unsafe_code, reason = "the protocol's own step")]
     pub fn push(&mut self, value: T) -> Result<(), T> {
-        let places = &self.shared.places;
-        if self.written - self.taken >= places.len() as u64 {
-            self.taken = self.shared.taken.0.read();
-            if self.written - self.taken >= places.len() as u64 {
-                return Err(value);
-            }
+        let Shared { near, far, taken } = &*self.shared;
+        if self.written - self.taken >= near.len() as u64 {
+            self.taken = taken.0.read();
         }
-        let place = &places[self.at];
-        // SAFETY: the message that stood here was taken (the count says so, or nothing ever stood here), and the reader does
-        // not look at the value again before it sees the new number.
+        let waiting = self.written - self.taken;
+        let is_near = waiting < near.len() as u64;
+        if !is_near && waiting >= far.len() as u64 {
+            return Err(value);
+        }
+        let place = if is_near { &near[self.near_at] } else { &far[self.far_at] };
+        // SAFETY: the message that stood here was taken. Near: it was the `near.len()`th before this one, if it was here, and
+        // fewer wait. Far: it was the `far.len()`th of the far ones before this one, so if it waited they all would, and
+        // fewer do. And the reader does not look at the value again before it sees the new number.
         unsafe { place.put(value) };
         self.written += 1;
         place.number().write(self.written);
-        self.at = after(self.at, places.len());
-        places[self.at].expect();
+        self.near_at = after(self.near_at, near.len());
+        if !is_near {
+            self.far_at = after(self.far_at, far.len());
+            far[self.far_at].expect();
+        }
         Ok(())
     }
 
@@ -188,7 +218,7 @@ impl<T, P: Place<T>, N: Number> Writer<T, P, N> {
 
     /// How many messages the ring holds.
     pub fn capacity(&self) -> usize {
-        self.shared.places.len()
+        self.shared.far.len()
     }
 }
 
@@ -197,28 +227,40 @@ impl<T, P: Place<T>, N: Number> Reader<T, P, N> {
     #[inline]
     #[expect(unsafe_code, reason = "the protocol's own step")]
     pub fn take<R>(&mut self, see: impl FnOnce(&T) -> R) -> Option<R> {
-        let places = &self.shared.places;
-        let place = &places[self.at];
-        if place.number().read() != self.taken + 1 {
-            return None;
+        let Shared { near, far, taken } = &*self.shared;
+        let number = self.taken + 1;
+        let mut place = &near[self.near_at];
+        if place.number().read() != number {
+            place = &far[self.far_at];
+            if place.number().read() != number {
+                return None;
+            }
+            self.far_at = after(self.far_at, far.len());
         }
         // SAFETY: the number says that the value was written; the writer comes back to it only when the count below says that
         // it was taken.
         let seen = unsafe { place.lend(see) };
-        self.taken += 1;
-        self.at = after(self.at, places.len());
-        self.shared.taken.0.write(self.taken);
+        self.taken = number;
+        self.near_at = after(self.near_at, near.len());
+        taken.0.write(number);
         Some(seen)
     }
 
     /// How many messages wait to be taken, from 0 to the ring's capacity. Walks them: for tests and reports.
     pub fn waiting(&self) -> usize {
-        let places = &self.shared.places;
-        let waits = |n: &usize| {
-            let number = self.taken + 1 + *n as u64;
-            places[(self.at + n) % places.len()].number().read() == number
-        };
-        (0..places.len()).take_while(waits).count()
+        let Shared { near, far, .. } = &*self.shared;
+        let (mut count, mut far_at) = (0, self.far_at);
+        while count < far.len() {
+            let number = self.taken + 1 + count as u64;
+            if near[(self.near_at + count) % near.len()].number().read() != number {
+                if far[far_at].number().read() != number {
+                    break;
+                }
+                far_at = after(far_at, far.len());
+            }
+            count += 1;
+        }
+        count
     }
 
     /// Takes the next message as a copy.
