@@ -53,8 +53,11 @@ fn ring(near: usize, slots: usize) -> Ends {
 }
 
 /// Sends messages through a ring from one thread to the other: each arrives once, whole and in order, and a full ring refuses.
-fn all_arrive(near: usize, slots: usize, messages: u64) {
-    loom::model(move || {
+/// With at most `switches` switches of threads that neither asks for, if given: a bug that needs more than three of them is rare.
+fn all_arrive((near, slots): (usize, usize), messages: u64, switches: Option<usize>) {
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound = switches;
+    builder.check(move || {
         let (mut writer, mut reader) = ring(near, slots);
         let sender = thread::spawn(move || {
             for message in 1..=messages {
@@ -82,13 +85,13 @@ fn all_arrive(near: usize, slots: usize, messages: u64) {
 /// R-HOT-1: three messages through two places, all near.
 #[test]
 fn messages_arrive_once_and_in_order() {
-    all_arrive(2, 2, 3);
+    all_arrive((2, 2), 3, None);
 }
 
 /// R-HOT-1: past the one near place into the far ones and back, as the reader lags and catches up.
 #[test]
 fn messages_that_go_the_far_way_keep_their_order() {
-    all_arrive(1, 2, 4);
+    all_arrive((1, 2), 4, Some(3));
 }
 
 /// The room that the writer counts is never more than there is.
