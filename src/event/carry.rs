@@ -1,11 +1,11 @@
-//! What outlives a session: positions, the day's result, streaks, the state of the layers. At boot it is rebuilt from the
+//! What outlives a session: positions, the day's result, streaks, the state of the layers, the pace of decisions, latches. At boot it is rebuilt from the
 //! journal of the session before and enters the line as the very first facts, so that signal and risk begin where they
 //! ended, and a replay begins there too.
 //!
 //! A carry-over is one [`Carry::Begin`], which says how many facts follow, and then those. They are on the
 //! line before feed reads anything. Orders that had not ended come beside it, as `Body::Carried`.
 
-use crate::types::{Cash, InstrumentId, PositionParts, Price, StrategyId, TradeId};
+use crate::types::{Cash, InstrumentId, PositionParts, Price, Reason, StrategyId, TradeId};
 
 /// One piece of what is carried over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,6 +20,14 @@ pub enum Carry {
     Account(CarriedAccount),
     /// A strategy's streak, switch and weight.
     Strategy(CarriedStrategy),
+    /// The turnover governor's memory of an instrument.
+    Pace(CarriedPace),
+    /// A strategy that a named person must enable (C9).
+    Latch(CarriedLatch),
+    /// Executed entries of a strategy, lately (C9).
+    Executed(CarriedTimes),
+    /// Entries of a strategy that the venue refused, lately (C9, F20).
+    VenueRefused(CarriedTimes),
 }
 
 /// Where the carry-over comes from.
@@ -96,4 +104,65 @@ pub struct CarriedStrategy {
     pub target_bp: u32,
     /// The day, counted from the epoch, on which the weight was last moved.
     pub weight_day: i32,
+}
+
+/// The turnover governor's memory of an instrument (R-LIM-7): behind the instrument's [`Carry::Net`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct CarriedPace {
+    /// Of what.
+    pub instrument: InstrumentId,
+    /// When an entry was last decided on, nanoseconds since the epoch; 0 = never.
+    pub last_ns: i64,
+    /// Day of that decision, counted from the epoch, UTC.
+    pub day: i32,
+    /// Decisions of that day.
+    pub decisions: u32,
+    /// Losing trades in a row.
+    pub losses: u32,
+    /// It rests until then, nanoseconds since the epoch; 0 = it does not.
+    pub rest_until_ns: i64,
+    /// Result of the instrument, fees taken off, when it was last flat: what the open trade is measured from.
+    pub flat_result: Cash,
+}
+
+/// A strategy that may not enter until a named person enables it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CarriedLatch {
+    /// Which.
+    pub strategy: StrategyId,
+    /// Why: repeated executions or refusals, or a person.
+    pub why: Reason,
+}
+
+/// Groups of a [`CarriedTimes`].
+pub const TIME_GROUPS: usize = 8;
+
+/// When something of a strategy happened within the window that still counts. Whatever number there was is told in
+/// [`TIME_GROUPS`] groups, each at the time of its latest: it may count a little longer than it would have, never shorter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CarriedTimes {
+    /// Which.
+    pub strategy: StrategyId,
+    /// Time of each group's latest, nanoseconds since the epoch, in order.
+    pub at_ns: [i64; TIME_GROUPS],
+    /// How many are in each group; 0 = no group.
+    pub count: [u16; TIME_GROUPS],
+}
+
+impl CarriedTimes {
+    /// Of times in order; `None` without any.
+    pub fn of(strategy: StrategyId, times: &[i64]) -> Option<Self> {
+        let size = times.len().div_ceil(TIME_GROUPS).max(1);
+        let mut carried = Self { strategy, at_ns: [0; TIME_GROUPS], count: [0; TIME_GROUPS] };
+        for (at, group) in times.chunks(size).enumerate() {
+            carried.at_ns[at] = *group.last()?;
+            carried.count[at] = u16::try_from(group.len()).unwrap_or(u16::MAX);
+        }
+        (!times.is_empty()).then_some(carried)
+    }
+
+    /// The groups that there are.
+    pub fn groups(&self) -> impl Iterator<Item = (i64, u16)> + '_ {
+        self.at_ns.into_iter().zip(self.count).filter(|(_, count)| *count > 0)
+    }
 }

@@ -14,7 +14,10 @@ pub mod ledger;
 pub mod line;
 pub mod record;
 
-pub use carry::{CarriedAccount, CarriedPosition, CarriedStrategy, Carry, CarryHead};
+pub use carry::{
+    CarriedAccount, CarriedLatch, CarriedPace, CarriedPosition, CarriedStrategy, CarriedTimes, Carry,
+    CarryHead,
+};
 pub use command::{Command, CommandKind};
 pub use decision::{Decision, GatewayNote, NoteKind, Order, Sent, SentKind, Verdict};
 pub use fact::{

@@ -12,6 +12,7 @@ use crate::types::{Now, Reason};
 use crate::venue::binance::account::{AccountEvent, AccountSession};
 use crate::wire::channel::{Channel, ChannelConfig, ChannelEvent, ChannelStep};
 use crate::wire::link::Connector;
+use crate::wire::retry::Memory;
 use crate::wire::text::TextBuf;
 use crate::wire::ws::WsConfig;
 
@@ -44,6 +45,11 @@ impl<C: Connector> AccountSide<C> {
             renew_after_ns: config.renew_after_ns,
         };
         Self { channel: Channel::new(connector, channel, seed), session, text: TextBuf::new(), offset_ns: 0 }
+    }
+
+    /// Attempts of earlier processes count, and this one's are told. Before the first poll.
+    pub fn remember(&mut self, memory: Memory) {
+        self.channel.remember(memory);
     }
 
     /// In words, why the venue or the link last refused; cold.

@@ -20,6 +20,7 @@ use crate::types::{InstrumentTable, Now, Reason};
 use crate::venue::binance::market::{MarketEvent, MarketSession};
 use crate::wire::channel::{Channel, ChannelConfig, ChannelEvent, ChannelStep};
 use crate::wire::link::Connector;
+use crate::wire::retry::Memory;
 use crate::wire::ws::WsConfig;
 
 /// Reads in one poll: each is a system call, and the line must get its turn.
@@ -53,6 +54,11 @@ pub(super) struct Read {
 }
 
 impl<C: Connector> MarketSide<C> {
+    /// Attempts of earlier processes count, and this one's are told. Before the first poll.
+    pub fn remember(&mut self, memory: Memory) {
+        self.channel.remember(memory);
+    }
+
     /// Closed; the first poll connects. `host` is for the `Host` header, `seed` feeds masks and jitter.
     pub fn new(
         connector: C,

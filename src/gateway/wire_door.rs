@@ -16,6 +16,7 @@ use crate::types::{ClientOrderId, InstrumentId, Now, Reason, StrategyId};
 use crate::venue::binance::orders::{self, OrderSession, OrderSessionEvent, RateUsage, Secrets};
 use crate::wire::channel::{Channel, ChannelConfig, ChannelEvent, ChannelStep};
 use crate::wire::link::Connector;
+use crate::wire::retry::Memory;
 use crate::wire::text::{self, TextBuf};
 use crate::wire::ws::{self, WsConfig};
 
@@ -86,6 +87,11 @@ impl<C: Connector> WireDoor<C> {
             offset_ns: 0,
             own_cancels: 0,
         }
+    }
+
+    /// Attempts of earlier processes count, and this one's are told. Before the first poll.
+    pub fn remember(&mut self, memory: Memory) {
+        self.channel.remember(memory);
     }
 
     /// In words, why the connection or the venue last refused; cold.

@@ -2,7 +2,10 @@
 
 use serde_json::{Map, Value};
 
-use crate::event::{CarriedAccount, CarriedPosition, CarriedStrategy, Carry, CarryHead};
+use crate::event::{
+    CarriedAccount, CarriedLatch, CarriedPace, CarriedPosition, CarriedStrategy, CarriedTimes, Carry,
+    CarryHead,
+};
 use crate::journal::wire::{DecodeError, Input, Wire, wire_struct};
 use crate::types::{Position, PositionParts};
 
@@ -57,6 +60,9 @@ wire_struct!(CarriedAccount {
     served_bp,
 });
 wire_struct!(CarriedStrategy { strategy, losses, trades, disabled, weight_bp, target_bp, weight_day });
+wire_struct!(CarriedPace { instrument, last_ns, day, decisions, losses, rest_until_ns, flat_result });
+wire_struct!(CarriedLatch { strategy, why });
+wire_struct!(CarriedTimes { strategy, at_ns, count });
 
 /// The pieces: number, variant, name.
 macro_rules! pieces {
@@ -91,4 +97,5 @@ macro_rules! pieces {
 }
 pieces! {
     0 = Begin "BEGIN", 1 = Net "NET", 2 = Own "OWN", 3 = Account "ACCOUNT", 4 = Strategy "STRATEGY",
+    5 = Pace "PACE", 6 = Latch "LATCH", 7 = Executed "EXECUTED", 8 = VenueRefused "VENUE_REFUSED",
 }

@@ -12,6 +12,7 @@
 //! - [`events`], [`marker`], [`lock`], [`paths`]: the files in the data directory.
 
 pub mod client;
+pub mod connects;
 pub mod control;
 pub mod drills;
 pub mod emergency;

@@ -44,6 +44,10 @@ impl Paths {
     pub fn events(&self) -> PathBuf {
         self.data.join("events.jsonl")
     }
+    /// Connection attempts of the last minutes (F22).
+    pub fn connects(&self) -> PathBuf {
+        self.data.join("connects.json")
+    }
     /// Decisions and what would have come of them, one JSON object a line (R-SHD-1).
     pub fn shadow_decisions(&self) -> PathBuf {
         self.data.join("rl").join("shadow_decisions.jsonl")

@@ -43,23 +43,20 @@ pub enum Verb {
     Freeze,
     /// Entries again.
     Unfreeze,
-    /// A disabled strategy may enter again.
+    /// A disabled strategy may enter again: lifts the circuit breaker (L3), the repeat throttle's latch (C9) and a person's own
+    /// `strategy.disable` alike.
     StrategyEnable,
     /// A strategy may not enter any more.
     StrategyDisable,
     /// Reset the emergency stop (L4).
     LayersReset,
-    /// Let a disabled strategy enter again.
-    LayersEnable,
-    /// Let a strategy enter nothing.
-    LayersDisable,
     /// Compare our record with the venue's now.
     Reconcile,
 }
 
 impl Verb {
     /// The table: every command, its name and whether the readers' socket has it.
-    pub const ALL: [(Self, &'static str, bool); 17] = [
+    pub const ALL: [(Self, &'static str, bool); 15] = [
         (Self::Ping, "ping", true),
         (Self::Status, "status", true),
         (Self::KillStatus, "kill.status", true),
@@ -74,8 +71,6 @@ impl Verb {
         (Self::StrategyEnable, "strategy.enable", false),
         (Self::StrategyDisable, "strategy.disable", false),
         (Self::LayersReset, "layers.reset", false),
-        (Self::LayersEnable, "layers.enable", false),
-        (Self::LayersDisable, "layers.disable", false),
         (Self::Reconcile, "reconcile", false),
     ];
 
@@ -263,7 +258,7 @@ pub struct RecoverArgs {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct StrategyArgs {
-    /// The strategy's name.
+    /// The strategy's name; the second one of a name is `name#2`.
     pub strategy: String,
     /// Why: what was found when it was looked at.
     pub cause: String,
@@ -271,13 +266,10 @@ pub struct StrategyArgs {
     pub by: String,
 }
 
-/// Arguments of the commands that concern layers.
+/// Arguments of `layers.reset`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LayerArgs {
-    /// The strategy, by name (the second one of a name is `name#2`); empty for the emergency stop.
-    #[serde(default)]
-    pub strategy: String,
     /// What was looked at, and why it may go on.
     pub cause: String,
     /// The person who decides.

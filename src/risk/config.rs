@@ -251,7 +251,7 @@ impl RiskConfig {
         for (symbol, limits) in &self.symbols {
             limits.check(symbol)?;
         }
-        check(&self.turnover, &self.no_trade, &self.repeat, &self.fan_out)
+        check(&self.turnover, &self.no_trade, &self.repeat, &self.fan_out, &self.correlation)
     }
 
     /// Every symbol that a section names must be traded: a limit on a name that is spelt wrongly limits nothing.

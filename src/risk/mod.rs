@@ -19,7 +19,7 @@ mod state;
 mod throttle;
 
 use crate::event::layers::Alarm;
-use crate::event::{Action, Decision, Fact, Intent, Layers, Order, OrderSpec, Stamps, Verdict};
+use crate::event::{Action, Carry, Decision, Fact, Intent, Layers, Order, OrderSpec, Stamps, Verdict};
 use crate::shared::HaltView;
 use crate::types::{
     Cash, ClientOrderId, InstrumentId, InstrumentTable, OrderState, Position, Qty, Reason, StrategyId,
@@ -152,6 +152,20 @@ impl Risk {
             self.state.approve(intent, spec);
         }
         self.state.bucket.take(self.state.now_ns);
+    }
+
+    /// Books an intent that was approved when the record was made, as [`Risk::decide`] booked it then: for what folds a journal.
+    /// It judges nothing, and nothing comes of it that could leave.
+    pub fn book_recorded(&mut self, intent: &Intent) {
+        if let Action::Place(spec) | Action::Replace { spec, .. } = &intent.action {
+            self.state.approve(intent, spec);
+        }
+    }
+
+    /// What the next session has to know of decisions, executions and latches (R-LIM-7, C9). What the layers keep is carried
+    /// by their own fold.
+    pub fn carried(&self) -> impl Iterator<Item = Carry> + '_ {
+        self.state.lately.carried(self.state.now_ns)
     }
 
     /// What the order adds to the exposure, or the first reason against it.

@@ -250,7 +250,13 @@ impl State {
                 self.clock = Some((bound, self.now_ns));
             }
             Body::Carry(carry) => self.on_carry(carry),
-            Body::Bar(_) | Body::Stop(_) | Body::Link(_) | Body::Timer => {}
+            Body::Timer => {
+                let slots = &self.slots;
+                // A price that did not change since is still the price; one of before a cut is not.
+                let middle = |at: usize| slots.get(at).filter(|s| s.book_valid && s.quote_ns != 0)?.middle();
+                self.lately.on_timer(fact.recv_ns, middle);
+            }
+            Body::Bar(_) | Body::Stop(_) | Body::Link(_) => {}
         }
     }
 
@@ -465,16 +471,14 @@ impl State {
     /// What an earlier session left.
     fn on_carry(&mut self, carry: &Carry) {
         self.layers.on_carry(carry);
-        match carry {
-            Carry::Net(CarriedPosition { instrument, position, .. }) => {
-                if let Some(slot) = self.slots.get_mut(instrument.index()) {
-                    slot.position = (*position).into();
-                    self.lately.on_carried(*instrument, &slot.position);
-                    self.mark(*instrument);
-                }
-            }
-            Carry::Begin(_) | Carry::Own(_) | Carry::Account(_) | Carry::Strategy(_) => {}
+        if let Carry::Net(CarriedPosition { instrument, position, .. }) = carry
+            && let Some(slot) = self.slots.get_mut(instrument.index())
+        {
+            slot.position = (*position).into();
+            self.lately.on_carried(*instrument, &slot.position);
+            self.mark(*instrument);
         }
+        self.lately.on_carry(carry);
     }
 }
 

@@ -162,6 +162,12 @@ pub struct Access {
 }
 
 impl Access {
+    /// Whether the venue is one on this machine: an embedded one, which nobody else shares.
+    pub fn is_on_this_machine(&self) -> bool {
+        self.rest.host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
+            || self.rest.host.eq_ignore_ascii_case("localhost")
+    }
+
     /// From the embedded venue's `venue.json`.
     pub fn from_venue_file(path: &Path) -> Result<Self, AccessError> {
         let file: VenueFile = parse(path, &read_secret(path)?)?;

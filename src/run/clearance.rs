@@ -70,35 +70,6 @@ pub fn readiness(plan: &Plan, paths: &Paths, environment: &Environment, now_ns: 
     }))
 }
 
-/// The deepest capital preservation level that any book of a data directory was left in, by name.
-pub fn preservation_level(paths: &Paths) -> Result<String, String> {
-    const LEVELS: [&str; 5] = ["normal", "cautious", "defensive", "crisis", "lockdown"];
-    let path = paths.data.join("state.json");
-    let wrong =
-        |why: String| format!("the capital preservation level is not known: {}: {why}", path.display());
-    let bytes = match std::fs::read(&path) {
-        Ok(bytes) => bytes,
-        Err(error) => return Err(wrong(error.to_string())),
-    };
-    let state: serde_json::Value =
-        serde_json::from_slice(&bytes).map_err(|error| wrong(error.to_string()))?;
-    let deepest = deepest(&state).ok_or_else(|| wrong("it tells of none".to_owned()))?;
-    let name = usize::try_from(deepest).ok().and_then(|at| LEVELS.get(at));
-    name.map(|name| (*name).to_owned()).ok_or_else(|| wrong(format!("{deepest} is no level")))
-}
-
-/// The largest `preservation` anywhere in a state file: one for each book.
-fn deepest(state: &serde_json::Value) -> Option<u64> {
-    match state {
-        serde_json::Value::Object(map) => {
-            let own = map.get("preservation").and_then(serde_json::Value::as_u64);
-            map.values().filter_map(deepest).chain(own).max()
-        }
-        serde_json::Value::Array(items) => items.iter().filter_map(deepest).max(),
-        _ => None,
-    }
-}
-
 /// The bounded-live section as the gates see it: what it says, what risk would apply, and what the phase allows.
 fn bounded(plan: &Plan) -> Bounded {
     let section = &plan.bounded_live;

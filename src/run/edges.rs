@@ -95,7 +95,7 @@ impl Edges {
         self,
         ground: Ground,
         plan: &Plan,
-        brain: Brain,
+        mut brain: Brain,
         mut setup: Setup,
     ) -> Result<Session, StartError> {
         match self {
@@ -105,6 +105,9 @@ impl Edges {
                     cleared.enter_session(&ground.session).map_err(StartError::Parts)?;
                     setup.cleared = Some((cleared.armed_by().to_owned(), cleared.assessment().to_json()));
                     setup.first_events.push(cleared.event(ground.shared.clock.now().ns, &ground.session));
+                    // What was cleared for entries, and no more: risk refuses the others, a symbol of the table or not.
+                    brain.allowed = Some(cleared.symbols().to_vec());
+                    setup.allowed.clone_from(&brain.allowed);
                 }
                 session::start(ground, wiring::venue_parts(plan, &destination, brain)?, setup)
             }

@@ -8,6 +8,7 @@ pub mod audit;
 pub mod carry;
 pub mod checkpoints;
 pub mod clearance;
+pub mod connects;
 pub mod destination;
 pub mod drill;
 pub mod dry;

@@ -27,7 +27,8 @@ use crate::venue::binance::orders::OrderSession;
 use super::paper::throwaway_credentials;
 use super::plan::{Mode, Plan, Signing};
 use super::prepare::strategies_of;
-use super::wiring::{manage_exits, order_config};
+use super::session::ALLOWED_NOTE;
+use super::wiring::{allowed_of, manage_exits, order_config};
 
 /// Why a session can't be replayed at all.
 #[derive(Debug, thiserror::Error)]
@@ -203,7 +204,13 @@ impl Stages {
             toml::from_str(&header.config).map_err(|e| wrong(format!("its configuration: {e}")))?;
         let table = header.table().map_err(|e| wrong(format!("its instruments: {e}")))?;
         let (running, _) = strategies_of(&plan, &table).map_err(|e| wrong(e.to_string()))?;
-        let everything: Vec<_> = table.all().iter().map(|i| i.id).collect();
+        let allowed: Option<Vec<String>> = match header.notes.get(ALLOWED_NOTE) {
+            None => None,
+            Some(note) => {
+                Some(serde_json::from_value(note.clone()).map_err(|e| wrong(format!("its allowlist: {e}")))?)
+            }
+        };
+        let allowed = allowed_of(&table, allowed.as_deref());
         let session = replay_session(&plan, &table)
             .ok_or_else(|| wrong("no key could be made to encode its requests with".to_owned()))?;
         let mut signal = Signal::new(header.boot_epoch, &table, running)
@@ -212,7 +219,7 @@ impl Stages {
         manage_exits(&plan, &mut signal);
         Ok(Self {
             signal,
-            risk: Risk::new(&plan.limits(), &table, &everything).map_err(|e| wrong(e.to_string()))?,
+            risk: Risk::new(&plan.limits(), &table, &allowed).map_err(|e| wrong(e.to_string()))?,
             comparer: Comparer::new(session),
             untraced: None,
             recorded,

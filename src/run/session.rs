@@ -20,6 +20,7 @@ use crate::journal::entry::Recovered;
 use crate::journal::note::SigningKey;
 use crate::journal::writer::{Parts as WriterParts, WriterConfig};
 use crate::journal::{ControlHandle, Disk, JournalError, Observer, RealDisk, SessionHeader, Writer, epoch};
+use crate::ops::connects::Connects;
 use crate::ops::control::{Control, ControlParts, ReconcileDesk};
 use crate::ops::events::{Event, EventSender, Events, Level};
 use crate::ops::files::{self, Durability};
@@ -136,6 +137,9 @@ impl Ground {
     }
 }
 
+/// Key of the session header's notes under which stand the symbols that may be entered, where not all of them may.
+pub const ALLOWED_NOTE: &str = "allowed";
+
 /// The name that checkpoints are signed under.
 pub const CHECKPOINT_KEY_NAME: &str = "interlock";
 
@@ -194,6 +198,10 @@ pub struct Setup {
     pub first_events: Vec<Event>,
     /// Who armed a live session, with every gate and its evidence, for the session's header.
     pub cleared: Option<(String, serde_json::Value)>,
+    /// Symbols that may be entered, where something narrows them: in live, the allowlist.
+    pub allowed: Option<Vec<String>>,
+    /// The record of connection attempts, where it is kept.
+    pub connects: Option<Connects>,
     /// What earlier sessions leave, and whom a reconcile asks.
     pub books: Boot,
 }
@@ -321,6 +329,7 @@ pub fn start(ground: Ground, parts: impl Assemble, mut setup: Setup) -> Result<S
                 reports,
                 max_age_ns: ms(setup.plan.reconcile.max_age_s.saturating_mul(1_000)),
             }),
+            connects: setup.connects.take(),
             recorder: Box::new(handle),
             watcher: control_watcher,
             latency: Histograms::new(shared.clock.clone(), line.ends.samples, vec![line.ends.traces]),
@@ -547,6 +556,9 @@ fn header(setup: &Setup, shared: &Shared, session: &str, epoch: u32, placement: 
     header.notes.insert("dry_run".to_owned(), json!(setup.dry_run));
     if let Some((_, gates)) = &setup.cleared {
         header.notes.insert("gates".to_owned(), gates.clone());
+    }
+    if let Some(allowed) = &setup.allowed {
+        header.notes.insert(ALLOWED_NOTE.to_owned(), json!(allowed));
     }
     header.notes.extend(setup.carried.notes.iter().cloned());
     header.notes.insert("threads".to_owned(), json!(threads));

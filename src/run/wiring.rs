@@ -4,9 +4,11 @@ use std::sync::Arc;
 
 use rustls::ClientConfig;
 
+use crate::event::fact::LinkId;
 use crate::feed::{AccountSide, FeedConfig, MarketSide};
 use crate::gateway::{GatewayConfig, Limit, WireDoor, channel_config};
 use crate::net::{Endpoint, TcpConnector, TcpTimeouts, client_config};
+use crate::ops::gates::plain_symbol;
 use crate::risk::Risk;
 use crate::signal::{ExitLevels, Running, Signal};
 use crate::types::time::{NS_PER_MS, NS_PER_S};
@@ -16,6 +18,7 @@ use crate::venue::binance::market::{MarketConfig, MarketSession};
 use crate::venue::binance::orders::{OrderConfig, OrderSession};
 
 use super::access::{Access, AccessError};
+use super::connects::Before;
 use super::destination::{Destination, Rehearsal};
 use super::dry::DryDoor;
 use super::line::Parts;
@@ -38,8 +41,12 @@ pub struct Brain {
     pub running: Vec<Running>,
     /// The venue's rate limits.
     pub limits: Vec<Limit>,
+    /// Symbols that may be entered; `None` = all of the session's. Exits are never bound by it.
+    pub allowed: Option<Vec<String>>,
     /// What the paper account held when its last session ended, instead of the configured balances.
     pub balances: Option<Vec<(AssetId, Qty)>>,
+    /// Connection attempts of earlier boots, where they count.
+    pub connects: Option<Before>,
     /// Entropy for masks and jitter.
     pub seed: u64,
 }
@@ -53,6 +60,7 @@ pub fn feed_config(plan: &Plan) -> FeedConfig {
     };
     config.stream_stale_after_ns = config.stream_stale_after_ns.max(config.stale_after_ns);
     config.retry.attempts_in_a_row_max = plan.feed.retries_max;
+    config.retry.attempts_per_window = plan.feed.connects_per_5min_max as usize;
     config
 }
 
@@ -66,6 +74,7 @@ pub fn gateway_config(plan: &Plan) -> GatewayConfig {
         ..GatewayConfig::default()
     };
     config.retry.attempts_in_a_row_max = plan.feed.retries_max;
+    config.retry.attempts_per_window = plan.feed.connects_per_5min_max as usize;
     config
 }
 
@@ -99,15 +108,24 @@ pub(super) fn manage_exits(plan: &Plan, signal: &mut Signal) {
     }
 }
 
+/// The instruments that may be entered: those of a list, or all where nothing narrows them. A name that the session does not
+/// have allows nothing.
+pub fn allowed_of(table: &InstrumentTable, symbols: Option<&[String]>) -> Vec<InstrumentId> {
+    let is_allowed = |symbol: &str| {
+        symbols.is_none_or(|list| list.iter().any(|s| plain_symbol(s) == plain_symbol(symbol)))
+    };
+    table.all().iter().filter(|i| is_allowed(i.symbol.as_str())).map(|i| i.id).collect()
+}
+
 /// Signal and risk of a plan.
 fn minds(plan: &Plan, brain: Brain) -> Result<(Signal, Risk, InstrumentTable, Vec<Limit>), StartError> {
-    let everything: Vec<InstrumentId> = brain.table.all().iter().map(|i| i.id).collect();
+    let allowed = allowed_of(&brain.table, brain.allowed.as_deref());
     let mut signal = Signal::new(brain.epoch, &brain.table, brain.running)
         .map_err(|e| StartError::Parts(e.to_string()))?
         .with_layers(&plan.limits().layers);
     manage_exits(plan, &mut signal);
     let risk =
-        Risk::new(&plan.limits(), &brain.table, &everything).map_err(|e| StartError::Parts(e.to_string()))?;
+        Risk::new(&plan.limits(), &brain.table, &allowed).map_err(|e| StartError::Parts(e.to_string()))?;
     Ok((signal, risk, brain.table, brain.limits))
 }
 
@@ -117,11 +135,16 @@ fn market_side(
     access: &Access,
     table: &InstrumentTable,
     tls: &Arc<ClientConfig>,
-    seed: u64,
+    (connects, seed): (Option<&Before>, u64),
 ) -> MarketSide<TcpConnector> {
     let session = MarketSession::new(table, MarketConfig::default());
     let host = access.stream.host_header();
-    MarketSide::new(connector(&access.stream, tls), host, session, table, &feed_config(plan), seed)
+    let mut side =
+        MarketSide::new(connector(&access.stream, tls), host, session, table, &feed_config(plan), seed);
+    if let Some(before) = connects {
+        side.remember(before.memory(LinkId::Market));
+    }
+    side
 }
 
 /// The parts of a line between a venue and itself: market data in, orders out, both over TLS. Only to a destination, which
@@ -156,20 +179,27 @@ fn door_parts(
     let tls = client_config(&access.roots);
     let seed = brain.seed;
     let signing = plan.venue.signing;
+    let connects = brain.connects.clone();
     let (signal, risk, table, limits) = minds(plan, brain)?;
     let (feed, gateway) = (feed_config(plan), gateway_config(plan));
     let account = AccountSession::new(&table, access.credentials(signing).map_err(setting)?);
     let orders = OrderSession::new(&table, access.credentials(signing).map_err(setting)?, order_config(plan));
     let host = access.ws_api.host_header();
     let channel = channel_config(&gateway, host.clone(), &orders);
+    let mut door = WireDoor::new(connector(&access.ws_api, &tls), channel, orders, seed ^ 2);
+    let mut private = AccountSide::new(connector(&access.ws_api, &tls), host, account, &feed, seed ^ 1);
+    if let Some(before) = &connects {
+        door.remember(before.memory(LinkId::Orders));
+        private.remember(before.memory(LinkId::Account));
+    }
     Ok(Parts {
         feed,
-        market: market_side(plan, access, &table, &tls, seed),
-        account: Some(AccountSide::new(connector(&access.ws_api, &tls), host, account, &feed, seed ^ 1)),
+        market: market_side(plan, access, &table, &tls, (connects.as_ref(), seed)),
+        account: Some(private),
         signal,
         risk,
         forward_market: false,
-        door: WireDoor::new(connector(&access.ws_api, &tls), channel, orders, seed ^ 2),
+        door,
         gateway,
         limits,
     })
@@ -184,10 +214,11 @@ pub fn paper_parts(
     let tls = client_config(&access.roots);
     let seed = brain.seed;
     let held = brain.balances.take();
+    let connects = brain.connects.take();
     let (signal, risk, table, limits) = minds(plan, brain)?;
     Ok(Parts {
         feed: feed_config(plan),
-        market: market_side(plan, access, &table, &tls, seed),
+        market: market_side(plan, access, &table, &tls, (connects.as_ref(), seed)),
         account: None,
         signal,
         risk,
@@ -207,10 +238,11 @@ pub fn shadow_parts(
     let access = safety.access();
     let tls = client_config(&access.roots);
     let seed = brain.seed;
+    let connects = brain.connects.clone();
     let (signal, risk, table, _) = minds(plan, brain)?;
     Ok(ShadowParts {
         feed: feed_config(plan),
-        market: market_side(plan, access, &table, &tls, seed),
+        market: market_side(plan, access, &table, &tls, (connects.as_ref(), seed)),
         signal,
         risk,
         balances: assumed_balances(&plan.paper, &table)?,

@@ -1,5 +1,6 @@
 //! What do hot and cold both touch? The kill page and its lease, counters, heartbeats: atomics, one writer each.
 
+pub mod attempts;
 pub mod counters;
 pub mod halt;
 pub mod kill;

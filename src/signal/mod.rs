@@ -325,7 +325,7 @@ impl Signal {
                     runner.exits.follow(&runner.position);
                 }
             }
-            Carry::Begin(_) | Carry::Account(_) | Carry::Strategy(_) => {}
+            _ => {}
         }
     }
 

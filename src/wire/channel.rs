@@ -8,7 +8,7 @@ use crate::types::Reason;
 use crate::types::time::NS_PER_S;
 use crate::wire::json::Padded;
 use crate::wire::link::{Connector, Link, LinkState};
-use crate::wire::retry::{Retry, RetryConfig, split_mix};
+use crate::wire::retry::{Memory, Retry, RetryConfig, split_mix};
 use crate::wire::ws::{WsClient, WsConfig, WsError, WsEvent};
 
 /// The figures of a [`Channel`].
@@ -79,6 +79,11 @@ impl<C: Connector> Channel<C> {
         let mut random = seed;
         let retry = Retry::new(config.retry, split_mix(&mut random));
         Self { connector, config, retry, random, retry_after_s: 0, connection: None }
+    }
+
+    /// Attempts of earlier processes count, and this one's are told. Before the first [`Channel::drive`].
+    pub fn remember(&mut self, memory: Memory) {
+        self.retry.remember(memory);
     }
 
     /// Drives connect, handshake, pending writes and deadlines.

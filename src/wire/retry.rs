@@ -5,7 +5,24 @@
 //! go on at the slow pace, because a halted engine must still see the market and reach its orders. Only
 //! [`Retry::succeeded`] (data flows, not merely a socket) ends a row; arming again is the operator's act.
 
+use std::sync::Arc;
+
 use crate::types::time::{NS_PER_MIN, NS_PER_MS, NS_PER_S};
+
+/// Where attempts are remembered beyond this process (F22). Must not wait: a stage calls it.
+pub trait AttemptLog: Send + Sync + core::fmt::Debug {
+    /// An attempt starts now.
+    fn enter(&self);
+}
+
+/// What a connection knows of attempts before this process, and where it tells of its own.
+#[derive(Clone, Debug)]
+pub struct Memory {
+    /// When they were, on the monotonic clock (which may lie before its zero), oldest first.
+    pub before_mono_ns: Vec<i64>,
+    /// Where each one is told.
+    pub log: Arc<dyn AttemptLog>,
+}
 
 /// The figures of a [`Retry`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,6 +66,7 @@ pub struct Retry {
     /// Times of the latest attempts, a ring: the oldest is at `oldest`.
     window: Box<[i64]>,
     oldest: usize,
+    log: Option<Arc<dyn AttemptLog>>,
 }
 
 impl Retry {
@@ -68,7 +86,21 @@ impl Retry {
             held_until_mono_ns: i64::MIN,
             window: vec![i64::MIN; config.attempts_per_window].into_boxed_slice(),
             oldest: 0,
+            log: None,
         }
+    }
+
+    /// Attempts of earlier processes count as this one's. Before the first attempt.
+    pub fn remember(&mut self, memory: Memory) {
+        for mono_ns in memory.before_mono_ns {
+            self.count(mono_ns);
+        }
+        self.log = Some(memory.log);
+    }
+
+    fn count(&mut self, mono_ns: i64) {
+        self.window[self.oldest] = mono_ns;
+        self.oldest = (self.oldest + 1) % self.window.len();
     }
 
     /// Whether an attempt may start now.
@@ -79,8 +111,10 @@ impl Retry {
     /// An attempt starts.
     pub fn start(&mut self, mono_ns: i64) {
         self.attempts = self.attempts.saturating_add(1);
-        self.window[self.oldest] = mono_ns;
-        self.oldest = (self.oldest + 1) % self.window.len();
+        if let Some(log) = &self.log {
+            log.enter();
+        }
+        self.count(mono_ns);
     }
 
     /// The connection, or the attempt at it, ended.
@@ -194,5 +228,38 @@ mod tests {
         for pair in starts.windows(61) {
             assert!(pair[60] - pair[0] >= config.window_ns);
         }
+    }
+
+    #[derive(Debug, Default)]
+    struct Told(std::sync::atomic::AtomicUsize);
+    impl AttemptLog for Told {
+        fn enter(&self) {
+            self.0.fetch_add(1, std::sync::atomic::Ordering::Relaxed); // a count
+        }
+    }
+
+    #[test]
+    fn f22_a_restart_does_not_reset_the_budget() {
+        // A crash loop: each process makes one attempt and dies; what it did is all that the next one knows.
+        let config = RetryConfig { attempts_per_window: 10, ..RetryConfig::default() };
+        let log = Arc::new(Told::default());
+        let (mut starts, mut at): (Vec<i64>, i64) = (Vec::new(), -NS_PER_MIN);
+        while starts.len() < 60 {
+            let mut retry = Retry::new(config, 1);
+            let kept = starts.iter().copied().filter(|start| at - start < config.window_ns);
+            retry.remember(Memory {
+                before_mono_ns: kept.collect(),
+                log: Arc::clone(&log) as Arc<dyn AttemptLog>,
+            });
+            if retry.is_due(at) {
+                retry.start(at);
+                starts.push(at);
+            }
+            at += NS_PER_S;
+        }
+        for pair in starts.windows(11) {
+            assert!(pair[10] - pair[0] >= config.window_ns);
+        }
+        assert_eq!(log.0.load(std::sync::atomic::Ordering::Relaxed), 60, "each was told");
     }
 }

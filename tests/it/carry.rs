@@ -20,15 +20,15 @@ use serde_json::{Value, json};
 
 use crate::market::{BTC, ETH, Facts, S, START_NS, cash, price, qty, table};
 
-fn strategies() -> Vec<String> {
+pub(crate) fn strategies() -> Vec<String> {
     vec!["ma_crossover".to_owned(), "order_flow_imbalance".to_owned()]
 }
 
-fn book(account: &str) -> Book {
+pub(crate) fn book(account: &str) -> Book {
     Book { name: "testnet".to_owned(), account: account.to_owned() }
 }
 
-fn header(session: &str, epoch: u32, over: &CarryOver) -> SessionHeader {
+pub(crate) fn header(session: &str, epoch: u32, over: &CarryOver) -> SessionHeader {
     let plan = Plan::default();
     let mut header = SessionHeader {
         format: FORMAT,
@@ -50,7 +50,7 @@ fn header(session: &str, epoch: u32, over: &CarryOver) -> SessionHeader {
 }
 
 /// A session: its records, in the order in which they stand in the journal.
-fn write_session(data: &Path, header: &SessionHeader, records: &[Record]) {
+pub(crate) fn write_session(data: &Path, header: &SessionHeader, records: &[Record]) {
     let disk: Arc<dyn Disk> = Arc::new(RealDisk);
     let identity =
         Identity { epoch: header.boot_epoch, config_hash: [7; 32], build_id: [0; 32], chain_id: [9; 16] };
@@ -212,6 +212,11 @@ fn r_ord_4_an_older_state_file_migrates_and_one_that_cannot_be_read_is_rebuilt()
     let over = read(data.path(), "a");
     assert_eq!(told(&over), ["STATE_MIGRATED"]);
     assert_eq!(stages(&over).0.position(ETH).qty, qty("1"));
+    // Version 2: no pace, no latch.
+    let mut state = serde_json::to_value(&new.books["testnet"]).unwrap();
+    state.as_object_mut().unwrap().remove("paces");
+    std::fs::write(paths.state(), json!({ "v": 2, "books": { "testnet": state } }).to_string()).unwrap();
+    assert_eq!(told(&read(data.path(), "a")), ["STATE_MIGRATED"]);
     for broken in ["", "{", "{\"v\":99}", "{\"v\":2,\"books\":{\"testnet\":{}}}", "{\"v\":1}"] {
         std::fs::write(paths.state(), broken).unwrap();
         let over = read(data.path(), "a");

@@ -129,6 +129,7 @@ impl Rig {
             vitals: Vitals::new(bounds, Arc::clone(&page), Arc::clone(&counters), threads),
             health: options.health,
             reconcile: None,
+            connects: None,
             recorder: Box::new(TestRecorder { acts: acts_in, disk: Arc::clone(&disk) }),
             watcher,
             latency: Histograms::new(clock.clone(), Vec::new(), Vec::new()),

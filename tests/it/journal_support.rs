@@ -6,10 +6,10 @@ use std::sync::Arc;
 use interlock::event::command::{CommandKind, NO_STRATEGY};
 use interlock::event::fact::LinkId;
 use interlock::event::{
-    Action, BalanceUpdate, Bar, Body, BookStatus, CarriedAccount, CarriedOrder, CarriedPosition,
-    CarriedStrategy, Carry, CarryHead, Claim, ClockOffset, Command, Decision, Depth, Fact, GatewayNote,
-    Intent, LinkStatus, NoteKind, OrderSpec, OrderUpdate, Quote, Record, Reply, ReplyKind, Sent, SentKind,
-    StopLevel, Trade, Verdict,
+    Action, BalanceUpdate, Bar, Body, BookStatus, CarriedAccount, CarriedLatch, CarriedOrder, CarriedPace,
+    CarriedPosition, CarriedStrategy, CarriedTimes, Carry, CarryHead, Claim, ClockOffset, Command, Decision,
+    Depth, Fact, GatewayNote, Intent, LinkStatus, NoteKind, OrderSpec, OrderUpdate, Quote, Record, Reply,
+    ReplyKind, Sent, SentKind, StopLevel, Trade, Verdict,
 };
 use interlock::journal::entry::{CheckpointMark, Recovered};
 use interlock::journal::log::{Identity, Log, LogConfig};
@@ -261,9 +261,13 @@ fn carried_position(rng: &mut SmallRng) -> CarriedPosition {
     }
 }
 
+fn carried_times(rng: &mut SmallRng) -> CarriedTimes {
+    CarriedTimes { strategy: StrategyId(rng.random()), at_ns: rng.random(), count: rng.random() }
+}
+
 fn carry(rng: &mut SmallRng) -> Carry {
     let cash = |rng: &mut SmallRng| Cash::from_units(rng.random());
-    match rng.random_range(0..5) {
+    match rng.random_range(0..9) {
         0 => Carry::Begin(CarryHead { journal_seq: rng.random(), follow: rng.random() }),
         1 => Carry::Net(carried_position(rng)),
         2 => Carry::Own(carried_position(rng)),
@@ -282,6 +286,18 @@ fn carry(rng: &mut SmallRng) -> Carry {
             preservation_ns: rng.random(),
             served_bp: rng.random(),
         }),
+        4 => Carry::Pace(CarriedPace {
+            instrument: InstrumentId(rng.random()),
+            last_ns: rng.random(),
+            day: rng.random(),
+            decisions: rng.random(),
+            losses: rng.random(),
+            rest_until_ns: rng.random(),
+            flat_result: cash(rng),
+        }),
+        5 => Carry::Latch(CarriedLatch { strategy: StrategyId(rng.random()), why: Reason::RepeatThrottle }),
+        6 => Carry::Executed(carried_times(rng)),
+        7 => Carry::VenueRefused(carried_times(rng)),
         _ => Carry::Strategy(CarriedStrategy {
             strategy: StrategyId(rng.random()),
             losses: rng.random(),

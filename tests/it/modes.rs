@@ -10,6 +10,7 @@ use interlock::run::destination::{Destination, HOSTS, Realm, Rehearsal};
 use interlock::run::edges::{Edges, Refused};
 use interlock::run::plan::{Environment, Mode, load};
 use interlock::run::shadow::{CHECKS, Safety};
+use interlock::run::wiring::allowed_of;
 use interlock::sim::server::Persona;
 
 fn access(host: &str) -> Access {
@@ -235,4 +236,19 @@ fn the_embedded_venue_writes_a_configuration_that_names_it_and_holds_no_key() {
         assert_eq!(key, told.key_file.as_deref().map(|path| path.canonicalize().unwrap()));
         venue.stop();
     }
+}
+
+#[test]
+fn r_gate_1_risk_gets_the_allowed_symbols_of_the_session_and_no_others() {
+    use crate::market::{BTC, ETH, table};
+    let list = |names: &[&str]| names.iter().map(|s| (*s).to_owned()).collect::<Vec<_>>();
+    assert_eq!(allowed_of(&table(), None), [BTC, ETH], "nothing narrows them");
+    assert_eq!(allowed_of(&table(), Some(&list(&["ETHUSDT"]))), [ETH]);
+    assert_eq!(
+        allowed_of(&table(), Some(&list(&["eth/usdt", "BTC-USDT"]))),
+        [BTC, ETH],
+        "as people write them"
+    );
+    assert_eq!(allowed_of(&table(), Some(&list(&["DOGEUSDT"]))), [], "what the session does not have");
+    assert_eq!(allowed_of(&table(), Some(&[])), [], "an empty list allows nothing");
 }

@@ -260,9 +260,10 @@ pub(crate) enum LimitsVerb {
     Show,
     /// What became of the orders that were asked for: execution rate, block rate, refusals by reason.
     Rate,
-    /// Let a strategy enter again that a limit or a person disabled. Durable before it takes effect.
+    /// Let a strategy enter again that losses in a row (L3), repeated executions or refusals (C9), or a person disabled.
+    /// Durable before it takes effect; nothing else enables it, no restart either.
     Enable {
-        /// Its name in the configuration.
+        /// Its name in the configuration; the second one of a name is `name#2`.
         strategy: String,
         /// What was found when it was looked at.
         #[arg(long, value_name = "TEXT")]
@@ -271,9 +272,9 @@ pub(crate) enum LimitsVerb {
         #[arg(long, value_name = "NAME")]
         by: String,
     },
-    /// Let a strategy enter no more. Exits and cancels go on.
+    /// Let a strategy enter no more, until it is enabled, over restarts. Exits and cancels go on.
     Disable {
-        /// Its name in the configuration.
+        /// Its name in the configuration; the second one of a name is `name#2`.
         strategy: String,
         /// Why.
         #[arg(long, value_name = "TEXT")]

@@ -20,6 +20,7 @@ use interlock::run::access::Access;
 use interlock::run::audit::Audit;
 use interlock::run::carry::{self, Book, CarryOver};
 use interlock::run::clearance::{self, Asked};
+use interlock::run::connects;
 use interlock::run::edges::Edges;
 use interlock::run::last_resort::{self, seconds};
 use interlock::run::live::{self, Cleared};
@@ -284,11 +285,18 @@ fn start(
     } else {
         Boot::default()
     };
+    let (mut first_events, mut record, mut before) = (Vec::new(), None, None);
+    let opened = connects::open(plan, edges.access(), &ground.paths, &ground.shared.clock);
+    if let Some((kept, known, told)) = opened.map_err(started_nothing)? {
+        (first_events, record, before) = (told, Some(kept), Some(known));
+    }
     let brain = Brain {
         epoch: ground.epoch,
         table: table.clone(),
         running,
         limits,
+        allowed: None,
+        connects: before,
         balances: carried.balances.take(),
         seed,
     };
@@ -307,8 +315,10 @@ fn start(
         last_stage: Stage::Gateway,
         dry_run: false,
         carried,
-        first_events: Vec::new(),
+        first_events,
+        connects: record,
         cleared: None,
+        allowed: None,
         books,
         plan: plan.clone(),
     };

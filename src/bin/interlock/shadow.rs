@@ -6,8 +6,8 @@ use clap::Subcommand;
 use interlock::agent::Clock;
 use interlock::ops::client::exit::{DONE, FAILED};
 use interlock::ops::paths::Paths;
+use interlock::ops::readiness;
 use interlock::ops::shadow_health::{self, Health};
-use interlock::run::clearance;
 
 use crate::Outcome;
 use crate::args::{Common, Output};
@@ -30,7 +30,7 @@ pub(crate) fn run(common: &Common, verb: &ShadowVerb) -> Outcome {
 
 fn health(common: &Common) -> Outcome {
     let paths = Paths::new(&common.data_dir, None);
-    let preservation = clearance::preservation_level(&paths);
+    let preservation = readiness::preservation_level(&paths);
     let report = shadow_health::assess(&paths, &preservation, Clock::system().now().ns);
     let path = shadow_health::write(&paths, &report)?;
     let mut out = std::io::stdout().lock();

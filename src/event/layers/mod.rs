@@ -98,6 +98,8 @@ impl Layers {
                 self.alarm.emergency |= account.emergency;
             }
             Carry::Strategy(strategy) => self.streaks.restore_strategy(strategy),
+            // Risk's own.
+            Carry::Pace(_) | Carry::Latch(_) | Carry::Executed(_) | Carry::VenueRefused(_) => {}
         }
         self.next_look_ns = i64::MIN;
     }

@@ -534,10 +534,10 @@ pub fn layers(paths: &Paths, console: &mut Console<'_>) -> u8 {
     exit::DONE
 }
 
-/// `interlock layers reset`, `enable`, `disable`. Exit 0 only when the act is durable and on its way.
-pub fn layer_act(paths: &Paths, verb: Verb, args: &LayerArgs, console: &mut Console<'_>) -> u8 {
+/// `interlock layers reset`. Exit 0 only when the act is durable and on its way.
+pub fn layers_reset(paths: &Paths, args: &LayerArgs, console: &mut Console<'_>) -> u8 {
     let asked = Connection::open(paths, true).and_then(|mut connection| {
-        connection.send(verb, json!(args), None)?;
+        connection.send(Verb::LayersReset, json!(args), None)?;
         connection.receive(DURABLE_IN)
     });
     conclude(asked, console)

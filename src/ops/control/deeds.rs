@@ -1,5 +1,8 @@
-//! Acts that loosen something, other than arming: a named person asks with a cause, the act is durable in the journal, and only
-//! then it takes effect, as a command on the line. What restricts takes effect at once and is recorded beside.
+//! The switch of a strategy, the only one: it lifts the circuit breaker (L3) and the repeat throttle's latch (C9) alike, so
+//! that nobody who enabled a strategy wonders why it is still silent.
+//!
+//! Enabling loosens: a named person asks with a cause, the act is durable in the journal, and only then it takes effect, as a
+//! command on the line. Disabling restricts: it takes effect at once and is recorded beside.
 
 use serde_json::{Value, json};
 
@@ -10,6 +13,7 @@ use crate::journal::entry::ControlKind as ActKind;
 use crate::ops::events::Level;
 use crate::ops::protocol::{Answer, Refusal, StrategyArgs, Verb, code};
 use crate::ops::socket::{ClientId, Incoming};
+use crate::ops::watch::layers::unique_names;
 use crate::types::time::NS_PER_S;
 use crate::types::{Now, StrategyId};
 
@@ -69,10 +73,10 @@ impl Control {
         let snapshot = self.parts.watcher.latest();
         // The last line is the operator's.
         let lines = &snapshot.strategies[..snapshot.strategies.len().saturating_sub(1)];
-        let at = lines.iter().position(|line| line.strategy == name).and_then(|at| u8::try_from(at).ok());
+        let names = unique_names(&lines.iter().map(|line| line.strategy.clone()).collect::<Vec<_>>());
+        let at = names.iter().position(|known| known == name).and_then(|at| u8::try_from(at).ok());
         at.map(StrategyId).ok_or_else(|| {
-            let known: Vec<_> = lines.iter().map(|line| line.strategy.as_str()).collect();
-            let text = format!("args.strategy: {name:?} does not run here; known: {}", known.join(", "));
+            let text = format!("args.strategy: {name:?} does not run here; known: {}", names.join(", "));
             Refusal::new(code::BAD_REQUEST, text)
         })
     }

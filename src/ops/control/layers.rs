@@ -1,8 +1,8 @@
 //! What people decide about layers, and what is told of them.
 //!
-//! A reset of the emergency stop (L4) and a strategy's switch (L3) are acts with a name and a cause; each is durable in the
-//! journal before it becomes a command on the line. Nothing else can be reset: the daily loss ends at midnight UTC, capital
-//! preservation by its hours.
+//! A reset of the emergency stop (L4) is an act with a name and a cause, durable in the journal before it becomes a command on
+//! the line. A strategy's switch, which lifts L3 too, is in `deeds`. Nothing else can be reset: the daily loss ends at midnight
+//! UTC, capital preservation by its hours.
 
 use serde_json::{Value, json};
 
@@ -14,8 +14,8 @@ use crate::ops::events::Level;
 use crate::ops::protocol::{self, Answer, LayerArgs, Refusal, Request, Verb, code};
 use crate::ops::socket::{ClientId, Incoming};
 use crate::ops::watch::LayersLine;
+use crate::types::Now;
 use crate::types::time::NS_PER_S;
-use crate::types::{Now, StrategyId};
 
 /// How long the journal may take to make an act durable.
 const DEADLINE_NS: i64 = 10 * NS_PER_S;
@@ -27,8 +27,6 @@ const ACTS_MAX: usize = 8;
 pub(super) struct LayerAct {
     client: ClientId,
     id: Value,
-    verb: Verb,
-    strategy: StrategyId,
     args: LayerArgs,
     uid: u32,
     receipt: Receipt,
@@ -42,19 +40,10 @@ pub(super) struct LayerDesk {
     told: Option<LayersLine>,
 }
 
-const fn kind_of(verb: Verb) -> CommandKind {
-    match verb {
-        Verb::LayersEnable => CommandKind::EnableStrategy,
-        Verb::LayersDisable => CommandKind::DisableStrategy,
-        _ => CommandKind::ResetEmergency,
-    }
-}
-
 impl Control {
-    /// Begins an act, or says why not.
-    pub(super) fn begin_layer_act(
+    /// Begins a reset of the emergency stop, or says why not.
+    pub(super) fn begin_layer_reset(
         &mut self,
-        verb: Verb,
         request: Request,
         piece: &Incoming,
         now: Now,
@@ -64,37 +53,21 @@ impl Control {
         if args.cause.trim().is_empty() || args.by.trim().is_empty() {
             return refuse("it needs a cause (what was looked at) and the name of a person".to_owned());
         }
-        let layers = self.parts.watcher.latest().layers.clone();
-        let strategy = match verb {
-            Verb::LayersReset if !layers.emergency => {
-                return refuse(
-                    "the emergency stop is not in force; nothing else can be reset by hand".to_owned(),
-                );
-            }
-            Verb::LayersReset => NO_STRATEGY,
-            _ => {
-                let at = layers.strategies.iter().position(|line| line.strategy == args.strategy);
-                let Some(id) = at.and_then(|at| u8::try_from(at).ok()) else {
-                    let known: Vec<_> = layers.strategies.iter().map(|l| l.strategy.as_str()).collect();
-                    let text = format!("no strategy {:?} is run; known: {}", args.strategy, known.join(", "));
-                    return Err(Refusal::new(code::BAD_REQUEST, text));
-                };
-                StrategyId(id)
-            }
-        };
+        if !self.parts.watcher.latest().layers.emergency {
+            return refuse(
+                "the emergency stop is not in force; nothing else can be reset by hand".to_owned(),
+            );
+        }
         if self.layer_desk.acts.len() >= ACTS_MAX {
             return Err(Refusal::new(code::BUSY, "other acts wait for the journal; try again"));
         }
-        self.command_event(piece.peer, verb, &request.args, now);
+        self.command_event(piece.peer, Verb::LayersReset, &request.args, now);
         let mut act = self.act(ActKind::Reset, &args.by, &args.cause, Some(piece.peer.uid));
-        act.details.insert("what".to_owned(), json!(verb.name()));
-        act.details.insert("strategy".to_owned(), json!(args.strategy));
+        act.details.insert("what".to_owned(), json!(Verb::LayersReset.name()));
         let receipt = self.parts.recorder.submit(act).map_err(|e| Refusal::new(code::REFUSED, e))?;
         self.layer_desk.acts.push(LayerAct {
             client: piece.client,
             id: request.id,
-            verb,
-            strategy,
             args,
             uid: piece.peer.uid,
             receipt,
@@ -125,26 +98,17 @@ impl Control {
     }
 
     fn carry_out(&mut self, act: LayerAct, verdict: Result<(), String>, now: Now) {
-        let kind = kind_of(act.verb);
         let epoch = self.parts.page.view(now).epoch;
         let verdict = verdict.and_then(|()| {
-            self.command_on(kind, ALL_INSTRUMENTS, act.strategy, Some(act.uid))
+            self.command_on(CommandKind::ResetEmergency, ALL_INSTRUMENTS, NO_STRATEGY, Some(act.uid))
                 .ok_or_else(|| "the engine takes no commands at the moment; try again".to_owned())
         });
         let line = match verdict {
             Ok(ticket) => {
-                let name = match kind {
-                    CommandKind::EnableStrategy => "STRATEGY_ENABLED",
-                    CommandKind::DisableStrategy => "STRATEGY_DISABLED",
-                    _ => "EMERGENCY_RESET",
-                };
-                let fields = [
-                    ("strategy", json!(act.args.strategy)),
-                    ("by", json!(act.args.by)),
-                    ("cause", json!(act.args.cause)),
-                ];
-                self.event(now, Level::Warn, name, &fields);
-                Answer::ok(act.id, epoch, json!({ "done": act.verb.name(), "ticket": ticket })).line()
+                let fields = [("by", json!(act.args.by)), ("cause", json!(act.args.cause))];
+                self.event(now, Level::Warn, "EMERGENCY_RESET", &fields);
+                let done = json!({ "done": Verb::LayersReset.name(), "ticket": ticket });
+                Answer::ok(act.id, epoch, done).line()
             }
             Err(why) => Answer::refused(act.id, epoch, Refusal::new(code::REFUSED, why)).line(),
         };

@@ -38,6 +38,7 @@ use self::marks::Told;
 pub use self::reconciling::ReconcileDesk;
 use self::reconciling::Reconciling;
 use self::serve::PendingTrip;
+use super::connects::Connects;
 use super::events::{Event, Events, Level, rfc3339};
 use super::files::{self, Durability};
 use super::health::{Health, Illness, Vitals};
@@ -171,6 +172,8 @@ pub struct ControlParts {
     pub reconcile: Option<ReconcileDesk>,
     /// The sockets.
     pub server: Server,
+    /// The record of connection attempts, where it is kept.
+    pub connects: Option<Connects>,
     /// The event log.
     pub events: Events,
 }
@@ -503,6 +506,12 @@ impl Control {
             files::replace(&self.parts.paths.heartbeat(), format!("{beat}\n").as_bytes(), Durability::Atomic);
     }
 
+    fn keep_connects(&mut self) {
+        if let Some(connects) = &mut self.parts.connects {
+            connects.keep();
+        }
+    }
+
     fn drain(&mut self, now: Now) -> usize {
         if now.mono_ns < self.next_drain_ns {
             return 0;
@@ -550,6 +559,7 @@ impl Agent for Control {
         let _owed = self.do_paperwork(now);
         self.parts.latency.drain();
         self.parts.events.drain();
+        self.keep_connects();
         self.beat(now, "stopped");
     }
 }

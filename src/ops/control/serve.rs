@@ -134,8 +134,8 @@ impl Control {
                 self.command_event(piece.peer, verb, &request.args, now);
                 self.push(verb, instrument, (&args, piece.peer), now).map(Some)
             }
-            Verb::LayersReset | Verb::LayersEnable | Verb::LayersDisable => {
-                self.begin_layer_act(verb, request, piece, now)?;
+            Verb::LayersReset => {
+                self.begin_layer_reset(request, piece, now)?;
                 Ok(None)
             }
             Verb::Ping | Verb::Status | Verb::KillStatus | Verb::Orders | Verb::Positions => {

@@ -144,7 +144,7 @@ pub fn allowlist(gates: &GatesSection, variables: &Variables) -> Vec<String> {
 }
 
 /// `ETH/USDT`, `eth-usdt` and `ETHUSDT` are the same symbol.
-pub(super) fn plain_symbol(text: &str) -> String {
+pub fn plain_symbol(text: &str) -> String {
     text.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_uppercase()).collect()
 }
 

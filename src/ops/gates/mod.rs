@@ -24,7 +24,7 @@ mod transition;
 use serde_json::{Value, json};
 
 pub use books::Books;
-pub use case::{Bound, Bounded, Case, Sources, Variables, allowlist};
+pub use case::{Bound, Bounded, Case, Sources, Variables, allowlist, plain_symbol};
 pub use config::{
     EnforcementSection, EnvironmentName, EnvironmentSection, GatesSection, Signer, Signers, TOKEN_REFERENCE,
     check,

@@ -1,4 +1,5 @@
-//! What readiness needs to know of the layers: from the engine that runs, or from what the last one left.
+//! The capital preservation level, for readiness and for the shadow programme's health: from the engine that runs, or from what
+//! the last one left. One place, so that two reports can't tell two levels.
 
 use serde_json::Value;
 
@@ -6,12 +7,17 @@ use crate::event::layers::Level;
 use crate::ops::client::read_status;
 use crate::ops::paths::Paths;
 
+/// The capital preservation level by name, or why it is not known.
+pub fn preservation_level(paths: &Paths) -> Result<String, String> {
+    match read_status(paths) {
+        Ok(status) if !status.view.layers.level.is_empty() => Ok(status.view.layers.level),
+        _ => at_rest(paths).map(|level| level.name().to_owned()),
+    }
+}
+
 /// The capital preservation level, and that entries are not stopped by it. Crisis and lockdown are not ready.
 pub(super) fn preservation(paths: &Paths) -> Result<String, String> {
-    let level = match read_status(paths) {
-        Ok(status) if !status.view.layers.level.is_empty() => status.view.layers.level,
-        _ => at_rest(paths)?.name().to_owned(),
-    };
+    let level = preservation_level(paths)?;
     if [Level::Normal, Level::Cautious, Level::Defensive].iter().any(|l| l.name() == level) {
         Ok(format!("capital preservation is {level}"))
     } else {

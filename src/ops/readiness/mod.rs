@@ -19,6 +19,7 @@ use serde_json::{Map, Value, json};
 
 pub use config::ReadinessSection;
 pub use digest::{Digest, digests};
+pub use layers::preservation_level;
 pub use signs::{Signs, Sources, stops};
 pub use table::{CONDITIONS, Condition};
 

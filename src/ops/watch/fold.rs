@@ -234,7 +234,7 @@ impl View {
                     *own = (*position).into();
                 }
             }
-            Carry::Begin(_) | Carry::Own(_) | Carry::Account(_) | Carry::Strategy(_) => {}
+            _ => {}
         }
     }
 

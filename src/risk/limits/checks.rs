@@ -68,7 +68,10 @@ pub(in crate::risk) fn position_limit(case: &Case<'_>) -> Result<(), Reason> {
 }
 
 pub(in crate::risk) fn correlation(case: &Case<'_>) -> Result<(), Reason> {
-    case.state.lately.groups.room(case.intent.instrument, case.value)
+    let lately = &case.state.lately;
+    lately.groups.room(case.intent.instrument, case.value)?;
+    let Some(together) = lately.moves.together() else { return Ok(()) };
+    lately.groups.room_measured(case.intent.instrument, case.value, together)
 }
 
 pub(in crate::risk) fn repeat(case: &Case<'_>) -> Result<(), Reason> {

@@ -285,8 +285,8 @@ impl Default for FanOutConfig {
     }
 }
 
-/// The correlation limit: instruments that move together hold at most so much together. What no group names counts as
-/// one group: that it moves apart is not known.
+/// The correlation limit: instruments that move together hold at most so much together. They do if a group names both, or if
+/// that is measured. What no group names counts as one group: that it moves apart is not known.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct CorrelationConfig {
@@ -294,11 +294,29 @@ pub struct CorrelationConfig {
     pub exposure_max: Cash,
     /// Symbols that move together, by a name of the group's; a symbol may be in several.
     pub groups: BTreeMap<String, Vec<String>>,
+    /// Where it is measured too, beside the groups.
+    pub measure: Apply,
+    /// From this correlation on a pair counts, in percent.
+    pub measured_percent: u32,
+    /// A sample of the middles so often.
+    pub interval_s: u32,
+    /// Over so many samples.
+    pub samples: u32,
+    /// With fewer, a pair counts as moving together.
+    pub samples_min: u32,
 }
 
 impl Default for CorrelationConfig {
     fn default() -> Self {
-        Self { exposure_max: units(500), groups: BTreeMap::new() }
+        Self {
+            exposure_max: units(500),
+            groups: BTreeMap::new(),
+            measure: Apply::default(),
+            measured_percent: 70,
+            interval_s: 60,
+            samples: 60,
+            samples_min: 20,
+        }
     }
 }
 
@@ -346,8 +364,10 @@ pub(in crate::risk) fn check(
     no_trade: &NoTradeConfig,
     repeat: &RepeatConfig,
     fan_out: &FanOutConfig,
+    correlation: &CorrelationConfig,
 ) -> Result<(), RiskConfigError> {
     let n = no_trade;
+    let c = correlation;
     let mut figures: Vec<Figure> = [
         ("turnover.fees_centi_bp", turnover.fees_centi_bp, 0, 100_000, "10 % at most"),
         ("no_trade.spread_max_bp", n.spread_max_bp, 1, 1_000, "beyond 10 % it is no market"),
@@ -378,6 +398,10 @@ pub(in crate::risk) fn check(
             "so many are remembered",
         ),
         ("fan_out.window_s", fan_out.window_s, 1, 3_600, "an hour at most"),
+        ("correlation.measured_percent", c.measured_percent, 1, 100, "a correlation, in percent"),
+        ("correlation.interval_s", c.interval_s, 1, 3_600, "an hour at most"),
+        ("correlation.samples", c.samples, 2, SAMPLES_MAX, "so many are remembered"),
+        ("correlation.samples_min", c.samples_min, 2, c.samples, "more than are kept are never there"),
     ]
     .map(|(key, value, min, max, why)| (key.to_owned(), value, min, max, why))
     .into();
@@ -405,6 +429,8 @@ pub(in crate::risk) const EXECUTIONS_MAX: u32 = 1_000;
 pub(in crate::risk) const WINDOW_ORDERS_MAX: u32 = 200_000;
 /// Faults of one instrument's data that can be remembered.
 pub(in crate::risk) const QUALITY_FAULTS_MAX: u32 = 1_000;
+/// Samples of the correlation's measurement: sums of so many stay in their range.
+const SAMPLES_MAX: u32 = 240;
 /// News windows in a configuration: searched by halves in each check.
 const NEWS_WINDOWS_MAX: usize = 256;
 /// Groups of correlated instruments, one bit each.

@@ -9,18 +9,22 @@ pub(super) mod checks;
 pub(super) mod config;
 mod fan_out;
 mod groups;
+mod moves;
 mod pace;
 mod repeat;
 mod window;
 
-use crate::event::{Change, Intent, OrderSpec, Quote, Tracked};
-use crate::types::{Cash, Instrument, InstrumentId, InstrumentTable, Position, Qty, Reason, StrategyId};
+use crate::event::{Carry, Change, Intent, OrderSpec, Quote, Tracked};
+use crate::types::{
+    Cash, Instrument, InstrumentId, InstrumentTable, Position, Price, Qty, Reason, StrategyId,
+};
 
 use super::config::{RiskConfig, RiskConfigError};
 use calm::Calm;
 use config::SymbolLimits;
 use fan_out::FanOut;
 use groups::Groups;
+use moves::Moves;
 use pace::Pace;
 use repeat::Repeat;
 
@@ -40,6 +44,7 @@ pub(super) struct Own {
 pub(super) struct Lately {
     owns: Box<[Own]>,
     groups: Groups,
+    moves: Moves,
     pub(super) repeat: Repeat,
     fan_out: FanOut,
     collar_period_bp: i128,
@@ -71,6 +76,7 @@ impl Lately {
         Ok(Self {
             owns: table.all().iter().map(own).collect::<Result<_, _>>()?,
             groups: Groups::new(&config.correlation, table),
+            moves: Moves::new(&config.correlation, table.all().len()),
             repeat: Repeat::new(&config.repeat),
             fan_out: FanOut::new(&config.fan_out),
             collar_period_bp: config.collar_period_bp.into(),
@@ -97,6 +103,12 @@ impl Lately {
         own.calm.on_quote(quote.bid.price, quote.ask.price, now_ns);
         if quote.conflated {
             own.calm.on_fault(now_ns);
+        }
+    }
+    /// Time passes: at least every 100 ms, and never with a quote. `middle` gives an instrument's last one, if it stands.
+    pub(super) fn on_timer(&mut self, now_ns: i64, middle: impl Fn(usize) -> Option<Price>) {
+        if self.moves.is_due(now_ns) {
+            self.moves.sample(now_ns, middle);
         }
     }
     pub(super) fn on_book_status(&mut self, instrument: InstrumentId, valid: bool, now_ns: i64) {
@@ -137,6 +149,27 @@ impl Lately {
         if let Some(own) = self.owns.get_mut(instrument.index()) {
             own.pace.on_carried(position);
         }
+    }
+
+    /// What an earlier session left of decisions, executions and latches.
+    pub(super) fn on_carry(&mut self, carry: &Carry) {
+        match carry {
+            Carry::Pace(pace) => {
+                if let Some(own) = self.owns.get_mut(pace.instrument.index()) {
+                    own.pace.restore(pace);
+                }
+            }
+            Carry::Latch(latch) => self.repeat.latch(latch),
+            Carry::Executed(times) => self.repeat.restore_executed(times),
+            Carry::VenueRefused(times) => self.repeat.restore_refused(times),
+            Carry::Begin(_) | Carry::Net(_) | Carry::Own(_) | Carry::Account(_) | Carry::Strategy(_) => {}
+        }
+    }
+    /// What the next session has to know of it; nothing of what is as at the beginning.
+    pub(super) fn carried(&self, now_ns: i64) -> impl Iterator<Item = Carry> + '_ {
+        let ids = (0u16..).map(InstrumentId);
+        let paces = ids.zip(self.owns.iter()).filter_map(|(id, own)| own.pace.carried(id));
+        paces.map(Carry::Pace).chain(self.repeat.carried(now_ns))
     }
 
     /// An entry was approved.

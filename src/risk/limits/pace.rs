@@ -2,9 +2,9 @@
 
 use super::config::PaceFigures;
 use super::window::{NEVER, is_within};
-use crate::event::Claim;
+use crate::event::{CarriedPace, Claim};
 use crate::types::time::NS_PER_S;
-use crate::types::{Cash, Instrument, Position, Price, Reason};
+use crate::types::{Cash, Instrument, InstrumentId, Position, Price, Reason};
 
 const NS_PER_DAY: i64 = 86_400 * NS_PER_S;
 
@@ -119,6 +119,29 @@ impl Pace {
     /// A position from an earlier session: what it has realised by then is of earlier trades.
     pub(in crate::risk) fn on_carried(&mut self, position: &Position) {
         self.flat_result = result_of(position);
+    }
+
+    /// What an earlier session left.
+    pub(in crate::risk) fn restore(&mut self, carried: &CarriedPace) {
+        let time = |ns: i64| if ns == 0 { NEVER } else { ns };
+        (self.last_ns, self.rest_until_ns) = (time(carried.last_ns), time(carried.rest_until_ns));
+        (self.day, self.decisions, self.losses) = (carried.day.into(), carried.decisions, carried.losses);
+        self.flat_result = carried.flat_result.units().into();
+    }
+    /// What the next session has to know; `None` if nothing happened.
+    pub(in crate::risk) fn carried(&self, instrument: InstrumentId) -> Option<CarriedPace> {
+        let time = |ns: i64| if ns == NEVER { 0 } else { ns };
+        let wide = self.flat_result.clamp(i64::MIN.into(), i64::MAX.into());
+        let carried = CarriedPace {
+            instrument,
+            last_ns: time(self.last_ns),
+            day: i32::try_from(self.day).unwrap_or(i32::MAX),
+            decisions: self.decisions,
+            losses: self.losses,
+            rest_until_ns: time(self.rest_until_ns),
+            flat_result: Cash::from_units(i64::try_from(wide).unwrap_or(0)),
+        };
+        (carried != CarriedPace { instrument, ..CarriedPace::default() }).then_some(carried)
     }
 }
 

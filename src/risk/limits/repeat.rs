@@ -3,6 +3,7 @@
 
 use super::config::RepeatConfig;
 use super::window::Times;
+use crate::event::{CarriedLatch, CarriedTimes, Carry};
 use crate::limits::STRATEGIES_MAX;
 use crate::types::time::NS_PER_S;
 use crate::types::{Reason, StrategyId};
@@ -85,6 +86,38 @@ impl Repeat {
         }
     }
 
+    /// It was disabled in an earlier session, and nobody has enabled it since.
+    pub(in crate::risk) fn latch(&mut self, latch: &CarriedLatch) {
+        if let Some(its) = self.of(latch.strategy) {
+            its.disabled = Some(latch.why);
+        }
+    }
+    /// What was executed in earlier sessions, lately.
+    pub(in crate::risk) fn restore_executed(&mut self, times: &CarriedTimes) {
+        if let Some(its) = self.of(times.strategy) {
+            enter_groups(&mut its.executed, times);
+        }
+    }
+    /// What the venue refused in earlier sessions, lately.
+    pub(in crate::risk) fn restore_refused(&mut self, times: &CarriedTimes) {
+        if let Some(its) = self.of(times.strategy) {
+            enter_groups(&mut its.refused, times);
+        }
+    }
+    /// What the next session has to know.
+    pub(in crate::risk) fn carried(&self, now_ns: i64) -> impl Iterator<Item = Carry> + '_ {
+        (0u8..).map(StrategyId).zip(self.strategies.iter()).flat_map(move |(strategy, its)| {
+            let lately = |times: &Times| {
+                let within: Vec<i64> = times.within(now_ns, self.window_ns).collect();
+                CarriedTimes::of(strategy, &within)
+            };
+            let latch = its.disabled.map(|why| Carry::Latch(CarriedLatch { strategy, why }));
+            let executed = lately(&its.executed).map(Carry::Executed);
+            let refused = lately(&its.refused).map(Carry::VenueRefused);
+            latch.into_iter().chain(executed).chain(refused)
+        })
+    }
+
     /// Why the strategy may not enter.
     pub(in crate::risk) fn disabled(&self, strategy: StrategyId) -> Option<Reason> {
         self.strategies.get(usize::from(strategy.0)).and_then(|its| its.disabled)
@@ -101,5 +134,13 @@ impl Repeat {
             return Err(Reason::RepeatThrottle);
         }
         Ok(())
+    }
+}
+
+fn enter_groups(times: &mut Times, carried: &CarriedTimes) {
+    for (at_ns, count) in carried.groups() {
+        for _ in 0..count {
+            times.enter(at_ns);
+        }
     }
 }

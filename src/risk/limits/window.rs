@@ -32,6 +32,11 @@ impl Times {
     pub(in crate::risk) fn clear(&mut self) {
         self.times.fill(NEVER);
     }
+    /// Those within the window, the oldest first.
+    pub(in crate::risk) fn within(&self, now_ns: i64, window_ns: i64) -> impl Iterator<Item = i64> + '_ {
+        let (newer, older) = self.times.split_at(self.next);
+        older.iter().chain(newer).copied().filter(move |then_ns| is_within(now_ns, *then_ns, window_ns))
+    }
     /// Whether `n` less `spare` of them fell into the window; none are always there.
     #[inline]
     pub(in crate::risk) fn are_full(&self, spare: usize, now_ns: i64, window_ns: i64) -> bool {

@@ -1,5 +1,5 @@
 //! What earlier sessions leave to a boot (R-ORD-4): positions with their cost, the day's result, the peak, streaks, disabled
-//! strategies, the state of the layers and of the ramp.
+//! strategies, the state of the layers and of the ramp, the turnover governor's memory (R-LIM-7), the repeat throttle's (C9).
 //!
 //! The journal is the truth. Each session begins with the whole of what was carried over, as facts and by names in its
 //! header, so what it leaves is the fold of that one session alone (`fold`). `data/state.json` is a cache of it, with the
@@ -20,18 +20,19 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use crate::event::layers::{FULL_BP, LayersConfig, day_of};
-use crate::event::{CarriedAccount, CarriedPosition, CarriedStrategy, Carry, CarryHead};
+use crate::event::{CarriedAccount, CarriedLatch, CarriedPosition, CarriedStrategy, Carry, CarryHead};
 use crate::journal::reader::{self, SessionSummary};
 use crate::ops::events::{Event, Level};
 use crate::ops::paths::Paths;
 use crate::ops::watch::layers::unique_names;
-use crate::types::{AssetId, Cash, InstrumentTable, Position, Price, Qty, StrategyId, TradeId};
+use crate::types::{AssetId, Cash, InstrumentTable, Position, Price, Qty, Reason, StrategyId, TradeId};
 
 use super::access::Access;
 use super::plan::{Mode, Plan};
 use super::session::{StartError, journal_dir};
+use state::times_of;
 
-pub use state::{NetState, OwnState, State, StateFile, StrategyState};
+pub use state::{NetState, OwnState, PaceState, State, StateFile, StrategyState};
 
 /// Key of the session header's notes under which the book stands.
 pub const BOOK_NOTE: &str = "book";
@@ -60,18 +61,12 @@ impl Book {
             Mode::Demo => Self { name: mode.to_owned(), account: key_print(access) },
             // An embedded venue has a new account whenever it starts: a real one has one for each key holder, and its key may
             // change, so the place names it. A difference shows in the reconcile.
-            Mode::Testnet | Mode::Live if is_embedded(access) => {
+            Mode::Testnet | Mode::Live if access.is_on_this_machine() => {
                 Self { name: mode.to_owned(), account: key_print(access) }
             }
             Mode::Testnet | Mode::Live => Self { name: venue.clone(), account: venue },
         })
     }
-}
-
-/// Whether the venue is one on this machine.
-fn is_embedded(access: &Access) -> bool {
-    access.rest.host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
-        || access.rest.host.eq_ignore_ascii_case("localhost")
 }
 
 /// What tells two accounts of embedded venues apart: their keys are made at start. Never the key itself.
@@ -118,6 +113,7 @@ impl CarryOver {
         over.notes.push((CARRIED_NOTE.to_owned(), json!(state)));
         over.facts = facts_of(&state, table, strategies, layers, day_of(now_ns));
         over.events.extend(weights_clamped(&state, strategies, layers, now_ns));
+        over.events.extend(still_disabled(&state, strategies, now_ns));
         Ok(over)
     }
 }
@@ -217,6 +213,15 @@ fn facts_of(
             target_bp,
             weight_day: known.weight_day,
         }));
+        facts.extend(known.latched().map(|why| Carry::Latch(CarriedLatch { strategy, why })));
+        facts.extend(times_of(strategy, &known.executed).map(Carry::Executed));
+        facts.extend(times_of(strategy, &known.venue_refused).map(Carry::VenueRefused));
+    }
+    for instrument in table.all() {
+        let symbol = instrument.symbol.as_str();
+        if let Some(pace) = state.paces.get(symbol) {
+            facts.push(Carry::Pace(pace.carried(instrument.id, state.nets.contains_key(symbol))));
+        }
     }
     facts.push(Carry::Account(CarriedAccount { result: state.account.result, ..state.account.into() }));
     let follow = u16::try_from(facts.len()).unwrap_or(u16::MAX);
@@ -240,10 +245,35 @@ fn weights_clamped(state: &State, strategies: &[String], layers: &LayersConfig, 
     strategies.iter().zip(unique_names(strategies)).filter_map(clamped).collect()
 }
 
+/// A restart enables nothing: who wonders why a strategy is silent finds it here.
+fn still_disabled(state: &State, strategies: &[String], now_ns: i64) -> Vec<Event> {
+    let disabled = |name: String| {
+        let known = state.strategies.get(&name)?;
+        let breaker = known.disabled.then_some(Reason::CircuitBreaker);
+        let why = known.latched().or(breaker)?;
+        Some(
+            Event::new(now_ns, Level::Warn, "STRATEGY_STILL_DISABLED")
+                .with("why", why.name())
+                .with("remedy", format!("interlock limits enable {name} --cause C --by WHO"))
+                .with("strategy", name),
+        )
+    };
+    unique_names(strategies).into_iter().filter_map(disabled).collect()
+}
+
 impl StrategyState {
     /// A strategy that is seen for the first time: it starts at its configured weight.
     pub const fn fresh(weight_bp: u32, day: i32) -> Self {
         let weight_bp = if weight_bp > FULL_BP { FULL_BP } else { weight_bp };
-        Self { losses: 0, trades: 0, disabled: false, weight_bp, weight_day: day }
+        Self {
+            losses: 0,
+            trades: 0,
+            disabled: false,
+            weight_bp,
+            weight_day: day,
+            latch: None,
+            executed: Vec::new(),
+            venue_refused: Vec::new(),
+        }
     }
 }

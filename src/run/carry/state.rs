@@ -9,14 +9,17 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::Book;
-use crate::event::CarriedAccount;
+use crate::event::carry::TIME_GROUPS;
+use crate::event::{CarriedAccount, CarriedPace, CarriedTimes};
 use crate::journal::reader::SessionSummary;
 use crate::ops::events::{Event, Level};
 use crate::ops::files::{self, Durability};
-use crate::types::{Cash, InstrumentTable, Position, PositionParts, Price, Qty};
+use crate::types::{
+    Cash, InstrumentId, InstrumentTable, Position, PositionParts, Price, Qty, Reason, StrategyId,
+};
 
 /// Version of the file.
-const VERSION: u64 = 2;
+const VERSION: u64 = 3;
 /// Larger than any state of ours.
 const STATE_BYTES_MAX: u64 = 16 << 20;
 
@@ -111,6 +114,70 @@ pub struct StrategyState {
     pub weight_bp: u32,
     /// Day of its last move.
     pub weight_day: i32,
+    /// Name of the reason for which it may not enter until a named person enables it (C9).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub latch: Option<String>,
+    /// Executed entries, lately: in groups, the time of each one's latest and how many there were.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub executed: Vec<(i64, u16)>,
+    /// Entries that the venue refused, lately.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub venue_refused: Vec<(i64, u16)>,
+}
+
+impl StrategyState {
+    /// Why it may not enter. A reason that this build doesn't know disables all the same.
+    pub fn latched(&self) -> Option<Reason> {
+        let name = self.latch.as_deref()?;
+        let known = Reason::ALL.iter().copied().find(|reason| reason.name() == name);
+        Some(known.unwrap_or(Reason::StrategyDisabled))
+    }
+}
+
+/// Groups as a fact tells them. More than fit were written by no build of ours: the latest stands for them.
+pub(super) fn times_of(strategy: StrategyId, groups: &[(i64, u16)]) -> Option<CarriedTimes> {
+    let mut times = CarriedTimes { strategy, at_ns: [0; TIME_GROUPS], count: [0; TIME_GROUPS] };
+    for (at, (at_ns, count)) in groups.iter().enumerate() {
+        let at = at.min(TIME_GROUPS - 1);
+        times.at_ns[at] = *at_ns;
+        times.count[at] = times.count[at].saturating_add(*count);
+    }
+    (!groups.is_empty()).then_some(times)
+}
+
+/// The turnover governor's memory of a symbol.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PaceState {
+    /// Time of the last decision; 0 = none.
+    pub last_ns: i64,
+    /// Its day.
+    pub day: i32,
+    /// Decisions of that day.
+    pub decisions: u32,
+    /// Losing trades in a row.
+    pub losses: u32,
+    /// Until when it rests; 0 = it does not.
+    pub rest_until_ns: i64,
+    /// Result when it was last flat.
+    pub flat_result: Cash,
+}
+
+impl From<&CarriedPace> for PaceState {
+    fn from(pace: &CarriedPace) -> Self {
+        let CarriedPace { instrument: _, last_ns, day, decisions, losses, rest_until_ns, flat_result } =
+            *pace;
+        Self { last_ns, day, decisions, losses, rest_until_ns, flat_result }
+    }
+}
+
+impl PaceState {
+    /// As a fact. Where no position is carried, the next trade is measured from zero.
+    pub(super) fn carried(&self, instrument: InstrumentId, has_position: bool) -> CarriedPace {
+        let Self { last_ns, day, decisions, losses, rest_until_ns, flat_result } = *self;
+        let flat_result = if has_position { flat_result } else { Cash::ZERO };
+        CarriedPace { instrument, last_ns, day, decisions, losses, rest_until_ns, flat_result }
+    }
 }
 
 /// The account's result and the layers, in the quote currency.
@@ -180,6 +247,9 @@ pub struct State {
     pub account: AccountState,
     /// Strategies by name, those that are not run any more too.
     pub strategies: BTreeMap<String, StrategyState>,
+    /// The turnover governor's memory by symbol, those that are not traded any more too.
+    #[serde(default)]
+    pub paces: BTreeMap<String, PaceState>,
     /// Net positions by symbol.
     pub nets: BTreeMap<String, NetState>,
     /// The strategies' parts.
@@ -198,6 +268,7 @@ impl State {
             journal_bytes: 0,
             account: AccountState { day: i32::MIN, ..AccountState::default() },
             strategies: BTreeMap::new(),
+            paces: BTreeMap::new(),
             nets: BTreeMap::new(),
             own: Vec::new(),
             balances: BTreeMap::new(),
@@ -268,7 +339,15 @@ pub struct StateFile {
 type Migration = fn(Value) -> Option<Value>;
 
 /// From one version to the next; each step knows only its own two.
-const MIGRATIONS: &[(u64, Migration)] = &[(1, one_book_to_many)];
+const MIGRATIONS: &[(u64, Migration)] = &[(1, one_book_to_many), (2, without_paces)];
+
+/// Version 2 knew no pace of decisions, no latch, and neither executions nor refusals: none is known of that time.
+fn without_paces(mut file: Value) -> Option<Value> {
+    for state in file.get_mut("books")?.as_object_mut()?.values_mut() {
+        state.as_object_mut()?.insert("paces".to_owned(), json!({}));
+    }
+    Some(file)
+}
 
 /// Version 1 held one book, without the lowest result since the peak.
 fn one_book_to_many(mut file: Value) -> Option<Value> {

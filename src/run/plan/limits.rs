@@ -28,6 +28,7 @@ impl Plan {
         let demo = self.mode == Mode::Demo && !self.bounded_live.binds();
         limits.turnover.apply = limits.turnover.apply.resolved(demo);
         limits.repeat.apply = limits.repeat.apply.resolved(demo);
+        limits.correlation.measure = limits.correlation.measure.resolved(demo);
         limits.layers.is_breaker_off = demo && !limits.layers.breaker_in_demo;
         limits.layers.daily_loss_max = limits.daily_loss_max;
         limits.layers.daily_loss_bp = limits.layers.daily_loss_bp.min(limits.daily_loss_max_bp);

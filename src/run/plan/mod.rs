@@ -23,8 +23,8 @@ pub use files::{ConfigError, from_texts, load};
 pub use orders::{ExitsSection, ForeignOrders, ReconcileSection};
 pub use schema::schema;
 pub use sections::{
-    FeedSection, GatewaySection, Idle, JournalSection, KillSection, Layout, Mode, PaperSection,
-    PlacementSection, Plan, Signing, StrategySection, VenueSection,
+    ConnectBudget, FeedSection, GatewaySection, Idle, JournalSection, KillSection, Layout, Mode,
+    PaperSection, PlacementSection, Plan, Signing, StrategySection, VenueSection,
 };
 pub use shadow::ShadowSection;
 

@@ -29,6 +29,12 @@ pub(super) const RANGES: &[Range] = &[
         "shorter than a quiet second halts for nothing; longer is blind",
     ),
     range("feed.retries_max", 1, 100, "0 would never connect"),
+    range(
+        "feed.connects_per_5min_max",
+        1,
+        100,
+        "the venue counts 300 for each address, and three links share them",
+    ),
     range("feed.history_bars", 0, 1_000, "the venue serves at most 1000 klines a request"),
     range("feed.renew_after_s", 60, 86_000, "the venue cuts a connection at 86400 s"),
     range("gateway.answer_timeout_ms", 100, 60_000, "the venue itself gives up after 10 s"),

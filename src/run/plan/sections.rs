@@ -198,10 +198,25 @@ pub struct FeedSection {
     pub stale_after_ms: u64,
     /// Attempts in a row before the engine halts.
     pub retries_max: u32,
+    /// Attempts of one link within five minutes. The venue's bound is per address, and three links share it.
+    pub connects_per_5min_max: u32,
+    /// Whether attempts of earlier boots count too (F22).
+    pub connect_budget: ConnectBudget,
     /// Bars of history per symbol loaded at start (0 = none).
     pub history_bars: u32,
     /// A connection is renewed after this long; the venue cuts it at 24 h.
     pub renew_after_s: u64,
+}
+
+/// Whether a restart begins with the connection attempts of the boots before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ConnectBudget {
+    /// Unless the venue is one on this machine, which bans nobody else.
+    #[default]
+    Auto,
+    /// There too.
+    Always,
 }
 
 /// Orders.
@@ -338,7 +353,14 @@ impl Default for VenueSection {
 
 impl Default for FeedSection {
     fn default() -> Self {
-        Self { stale_after_ms: 5_000, retries_max: 5, history_bars: 500, renew_after_s: 23 * 3600 }
+        Self {
+            stale_after_ms: 5_000,
+            retries_max: 5,
+            connects_per_5min_max: 60,
+            connect_budget: ConnectBudget::Auto,
+            history_bars: 500,
+            renew_after_s: 23 * 3600,
+        }
     }
 }
 
