@@ -85,7 +85,9 @@ impl Connects {
         }
         for times in &mut kept.attempts {
             times.retain(|at_ns| now_ns.saturating_sub(*at_ns) < self.window_ns);
-            times.iter_mut().for_each(|at_ns| *at_ns = (*at_ns).min(now_ns));
+            for at_ns in times.iter_mut() {
+                *at_ns = (*at_ns).min(now_ns);
+            }
             times.sort_unstable();
             times.drain(..times.len().saturating_sub(ATTEMPTS_KEPT));
         }

@@ -133,7 +133,8 @@ impl Session {
         let (instrument, middle) = if rng.random() { (BTC, 60_000) } else { (ETH, 3_000) };
         let strategy = rng.random_range(0..2);
         let around = |rng: &mut SmallRng| format!("{}", middle + rng.random_range(-9i64..=9));
-        let Ok(placed) = self.decide(instrument, strategy, spec(Side::Buy, &around(rng), "0.01"), false)
+        let amount = if instrument == BTC { "0.001" } else { "0.01" };
+        let Ok(placed) = self.decide(instrument, strategy, spec(Side::Buy, &around(rng), amount), false)
         else {
             return;
         };

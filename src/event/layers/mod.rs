@@ -89,7 +89,6 @@ impl Layers {
     /// What an earlier session left.
     pub fn on_carry(&mut self, carry: &Carry) {
         match carry {
-            Carry::Begin(_) => {}
             Carry::Net(net) => self.account.restore(net),
             Carry::Own(own) => self.streaks.restore(own),
             Carry::Account(account) => {
@@ -98,8 +97,12 @@ impl Layers {
                 self.alarm.emergency |= account.emergency;
             }
             Carry::Strategy(strategy) => self.streaks.restore_strategy(strategy),
-            // Risk's own.
-            Carry::Pace(_) | Carry::Latch(_) | Carry::Executed(_) | Carry::VenueRefused(_) => {}
+            // The head; and what is risk's own.
+            Carry::Begin(_)
+            | Carry::Pace(_)
+            | Carry::Latch(_)
+            | Carry::Executed(_)
+            | Carry::VenueRefused(_) => {}
         }
         self.next_look_ns = i64::MIN;
     }

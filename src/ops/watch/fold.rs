@@ -228,13 +228,10 @@ impl View {
     }
 
     fn carry(&mut self, carry: &Carry) {
-        match carry {
-            Carry::Net(CarriedPosition { instrument, position, .. }) => {
-                if let Some(own) = self.positions.get_mut(instrument.index()) {
-                    *own = (*position).into();
-                }
-            }
-            _ => {}
+        if let Carry::Net(CarriedPosition { instrument, position, .. }) = carry
+            && let Some(own) = self.positions.get_mut(instrument.index())
+        {
+            *own = (*position).into();
         }
     }
 

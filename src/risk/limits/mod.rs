@@ -159,7 +159,7 @@ impl Lately {
                     own.pace.restore(pace);
                 }
             }
-            Carry::Latch(latch) => self.repeat.latch(latch),
+            Carry::Latch(latch) => self.repeat.latch(*latch),
             Carry::Executed(times) => self.repeat.restore_executed(times),
             Carry::VenueRefused(times) => self.repeat.restore_refused(times),
             Carry::Begin(_) | Carry::Net(_) | Carry::Own(_) | Carry::Account(_) | Carry::Strategy(_) => {}

@@ -87,7 +87,7 @@ impl Repeat {
     }
 
     /// It was disabled in an earlier session, and nobody has enabled it since.
-    pub(in crate::risk) fn latch(&mut self, latch: &CarriedLatch) {
+    pub(in crate::risk) fn latch(&mut self, latch: CarriedLatch) {
         if let Some(its) = self.of(latch.strategy) {
             its.disabled = Some(latch.why);
         }
