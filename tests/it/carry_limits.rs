@@ -278,7 +278,7 @@ fn c9_a_latched_strategy_stays_disabled_over_restarts_until_a_named_person_enabl
             assert!(
                 session
                     .decide(ETH, 1, spec(Side::Buy, "3001", "0.01"), false)
-                    .is_err_and(|r| r.is_turnover())
+                    .is_err_and(Reason::is_turnover)
             );
         }
         session.end(data.path());

@@ -8,3 +8,4 @@ mod ledger;
 mod model;
 mod rules;
 mod stage;
+mod together;
