@@ -49,7 +49,7 @@ const ENTRIES: bool = false;
 /// Binds exits as well.
 const EVERYTHING: bool = true;
 
-/// The table as data, and as one function without a call through a pointer: the walk is on every order's way, and 42
+/// The table as data, and as one function without a call through a pointer: the walk is on every order's way, and dozens of
 /// indirect branches that were last taken microseconds ago cost more than what they lead to.
 macro_rules! checks {
     ($($binds:ident $name:literal $help:literal $run:path;)*) => {
