@@ -218,7 +218,7 @@ fn every_command_of_the_kill_switch_runbook_works() {
 
 #[test]
 fn every_command_of_the_drill_runbook_works() {
-    run_page("drill.md", 5);
+    run_page("drill.md", 8);
 }
 
 #[test]

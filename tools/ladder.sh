@@ -139,12 +139,12 @@ expect 0 "$INTERLOCK" kill recover --cause "drill over" --by ladder --data-dir "
 ends
 nothing_sent live testnet
 
-step "paper once more, so that its fills can be compared; the daily report; every drill once"
+step "paper once more, so that its fills can be compared; the daily report; every drill three times"
 engine --mode paper --venue "$LIVE"
 until_ok paper_fills
 ends
 expect 0 "$INTERLOCK" shadow health --data-dir "$DATA"
-expect 0 "$INTERLOCK" kill drill -n 1 --data-dir "$DATA"
+expect 0 "$INTERLOCK" kill drill -n 3 --data-dir "$DATA"
 
 step "the configuration of live, with the keys of five people"
 signer() { printf '[gates.%s]\nname = "%s"\nkey = "%s"\n' "$1" "$2" "$("$INTERLOCK" live key --out "$WORK/$2.key" 2>/dev/null)"; }

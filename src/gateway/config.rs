@@ -17,7 +17,8 @@ pub struct GatewayConfig {
     pub query_first_ns: i64,
     /// Longest pause between two queries of one order.
     pub query_longest_ns: i64,
-    /// Pause between the rounds of cancel-all and query while a halt is being carried out.
+    /// First pause between the rounds of cancel-all and query while a halt is being carried out; doubles. A first round that an
+    /// order of ours crossed on its way proves nothing, and the second one must not be what the halt waits for.
     pub sweep_pause_ns: i64,
     /// An answer to a query of the sweep or of the start-up that takes longer is asked for again.
     pub answer_timeout_ns: i64,
@@ -38,6 +39,19 @@ pub struct GatewayConfig {
     pub retry: RetryConfig,
 }
 
+impl GatewayConfig {
+    /// How long after it was written an order may still arrive: the receive window, the venue's own queue behind its check, and
+    /// the error of our estimate of its clock.
+    pub const fn arrival_ns(&self) -> i64 {
+        self.recv_window_ns + NS_PER_S
+    }
+
+    /// How long after it was written the venue's word that it has no such order is not believed (F7).
+    pub const fn absent_ns(&self) -> i64 {
+        self.recv_window_ns + self.absent_settle_ns
+    }
+}
+
 impl Default for GatewayConfig {
     fn default() -> Self {
         Self {
@@ -46,7 +60,7 @@ impl Default for GatewayConfig {
             absent_settle_ns: 30 * NS_PER_S,
             query_first_ns: 250 * NS_PER_MS,
             query_longest_ns: 5 * NS_PER_S,
-            sweep_pause_ns: 200 * NS_PER_MS,
+            sweep_pause_ns: 25 * NS_PER_MS,
             answer_timeout_ns: 2 * NS_PER_S,
             quiet_after_ns: 65 * NS_PER_S,
             open_timeout_ns: 10 * NS_PER_S,

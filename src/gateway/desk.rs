@@ -9,7 +9,7 @@ use crate::gateway::config::GatewayConfig;
 use crate::gateway::door::DoorEvent;
 use crate::gateway::orders::Orders;
 use crate::gateway::outbox::Outbox;
-use crate::gateway::upkeep::{ARRIVAL_MARGIN_NS, Upkeep};
+use crate::gateway::upkeep::Upkeep;
 use crate::shared::HaltLevel;
 use crate::shared::latency::Metric;
 use crate::types::time::NS_PER_S;
@@ -116,6 +116,7 @@ impl Desk {
             if core::mem::take(&mut extra.is_gone) {
                 self.upkeep.order_opened(update.instrument);
             }
+            extra.inquiry.is_denied = false;
             extra.inquiry.is_absent_by_list = false;
             extra.inquiry.is_absent_by_query = false;
         }
@@ -190,9 +191,10 @@ impl Desk {
     /// could still arrive, and the time by which a replica may lag), and by two sources (F7). Until then it is not passed on:
     /// [`ReplyKind::Absent`] on the line means proved.
     fn on_absent(&mut self, reply: &Reply) {
-        let settle_ns = self.config.recv_window_ns + self.config.absent_settle_ns;
+        let (arrival_ns, settle_ns) = (self.config.arrival_ns(), self.config.absent_ns());
         let Some(extra) = self.orders.extra_mut(reply.client) else { return };
         extra.inquiry.asked_mono_ns = None;
+        extra.inquiry.is_denied |= extra.inquiry.asked_ns > extra.written_ns + arrival_ns;
         extra.inquiry.is_absent_by_query |= extra.inquiry.asked_ns > extra.written_ns + settle_ns;
         if extra.inquiry.is_absent_by_query && !extra.inquiry.is_absent_by_list {
             self.upkeep.want_listing();
@@ -228,8 +230,7 @@ impl Desk {
     fn listing_ended(&mut self, count: u32, now: Now) {
         let Some(asked) = self.upkeep.listing_ended(count) else { return };
         let generation = self.upkeep.generation();
-        let arrival_ns = self.config.recv_window_ns + ARRIVAL_MARGIN_NS;
-        let settle_ns = self.config.recv_window_ns + self.config.absent_settle_ns;
+        let (arrival_ns, settle_ns) = (self.config.arrival_ns(), self.config.absent_ns());
         let mut denied = ClientOrderId::NONE;
         self.orders.for_each(|live, extra| {
             if extra.listed == generation || !live.state.may_be_open() {
@@ -238,13 +239,14 @@ impl Desk {
             if !extra.is_confirmed && asked.ns <= extra.written_ns + arrival_ns {
                 return; // it may still arrive
             }
-            extra.is_gone = true;
+            // Newly gone: the other source is asked now, and not at the end of a pause.
+            let is_news = !core::mem::replace(&mut extra.is_gone, true);
             extra.is_cancel_owed = false;
             extra.inquiry.is_absent_by_list |= asked.ns > extra.written_ns + settle_ns;
             if extra.inquiry.is_absent_by_list && extra.inquiry.is_absent_by_query {
                 denied = live.client; // the others are settled by their next answer
             }
-            if !extra.inquiry.is_wanted {
+            if is_news || !extra.inquiry.is_wanted {
                 extra.inquiry.is_wanted = true;
                 extra.inquiry.next_mono_ns = now.mono_ns;
             }

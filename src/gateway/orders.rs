@@ -8,6 +8,7 @@ use crate::types::{ClientOrderId, OrderState};
 
 /// Asking the venue what became of an order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a piece of evidence of its own")]
 pub struct Inquiry {
     /// Whether an answer is needed.
     pub is_wanted: bool,
@@ -19,6 +20,8 @@ pub struct Inquiry {
     pub next_mono_ns: i64,
     /// The pause before the next query.
     pub pause_ns: i64,
+    /// The venue said, when the order could no longer arrive, that it has no such order. That ends nothing: a replica may lag.
+    pub is_denied: bool,
     /// The venue said, past the watermark, that it has no such order ...
     pub is_absent_by_query: bool,
     /// ... and left it out of a list of what is open.
@@ -51,6 +54,18 @@ pub type Live = Tracked<Extra>;
 /// Whether an order may stand in the venue's book.
 pub const fn may_be_open(live: &Live) -> bool {
     live.state.may_be_open() && !live.extra.is_gone
+}
+
+/// Whether an order needs no answer before a reconcile may balance. Either its state is the venue's word; or its outcome is
+/// unknown, the venue has never spoken of it, and when it could no longer arrive both a query and a list of everything open
+/// had it not. Such an order has not ended (F7): it counts as full exposure, its instrument stays frozen, and it is asked about
+/// until the venue's word can be believed. Only the rest of the engine need not wait for that.
+pub const fn is_accounted(live: &Live) -> bool {
+    let extra = &live.extra;
+    if matches!(live.state, OrderState::Unknown) {
+        return !extra.is_confirmed && extra.is_gone && extra.inquiry.is_denied;
+    }
+    !extra.inquiry.is_wanted && extra.is_confirmed
 }
 
 /// All of them.

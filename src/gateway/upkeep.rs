@@ -13,14 +13,12 @@ use crate::event::{Command, CommandKind, LinkStatus};
 use crate::gateway::ask::Ask;
 use crate::gateway::config::GatewayConfig;
 use crate::gateway::door::Request;
-use crate::gateway::orders::{Orders, may_be_open};
+use crate::gateway::orders::{Orders, is_accounted, may_be_open};
 use crate::limits::INSTRUMENTS_MAX;
 use crate::shared::{HaltLevel, HaltView};
-use crate::types::time::{NS_PER_MS, NS_PER_S};
-use crate::types::{InstrumentId, Now, OrderState};
+use crate::types::time::NS_PER_MS;
+use crate::types::{InstrumentId, Now};
 
-/// Beyond the receive window: the venue's own queue behind its check, and the error of our estimate of its clock.
-pub const ARRIVAL_MARGIN_NS: i64 = NS_PER_S;
 /// After a request could not leave (budget, full socket), nothing is tried for so long.
 const HOLD_NS: i64 = 20 * NS_PER_MS;
 
@@ -353,10 +351,7 @@ impl Upkeep {
             }
             let is_read = self.account.answered_since(reconcile.since_mono_ns).is_some()
                 && self.listing.answered_since(reconcile.since_mono_ns).is_some();
-            let is_settled = |live: &crate::gateway::orders::Live| {
-                live.state != OrderState::Unknown && !live.extra.inquiry.is_wanted && live.extra.is_confirmed
-            };
-            if is_read && orders.iter().all(is_settled) {
+            if is_read && orders.iter().all(is_accounted) {
                 self.reconcile = None;
                 settled.reconciled = Some(reconcile.epoch);
             }
@@ -367,7 +362,7 @@ impl Upkeep {
 
 /// Whether an empty list that was asked for at `asked_ns` proves that nothing is open: no order of ours could arrive after it.
 fn proves_silence(orders: &Orders, config: &GatewayConfig, asked_ns: i64) -> bool {
-    let arrival_ns = config.recv_window_ns + ARRIVAL_MARGIN_NS;
+    let arrival_ns = config.arrival_ns();
     !orders.iter().any(|live| {
         may_be_open(live) && (live.extra.is_confirmed || asked_ns <= live.extra.written_ns + arrival_ns)
     })

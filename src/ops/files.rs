@@ -16,7 +16,7 @@ pub enum Durability {
 
 /// Replaces `path` by `bytes`, mode 0600. A reader sees the old or the new content, never a part.
 pub fn replace(path: &Path, bytes: &[u8], durability: Durability) -> io::Result<()> {
-    let beside = beside(path);
+    let beside = beside(path, std::process::id());
     let written = (|| {
         let mut file =
             OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&beside)?;
@@ -55,9 +55,10 @@ pub fn sync_folder(path: &Path) -> io::Result<()> {
     File::open(folder)?.sync_all()
 }
 
-fn beside(path: &Path) -> PathBuf {
+/// Where a process writes the new content of a file before it takes the file's place.
+pub fn beside(path: &Path, process: u32) -> PathBuf {
     let mut name = path.file_name().unwrap_or_default().to_os_string();
     // The process's number: the halt tool and the engine may write the same file at once.
-    name.push(format!(".{}.new", std::process::id()));
+    name.push(format!(".{process}.new"));
     path.with_file_name(name)
 }

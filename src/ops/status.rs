@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::latency::Figures;
 use super::reconcile::{Outcome, Report};
-use super::watch::Snapshot;
+use super::watch::{Snapshot, render_execution};
 use crate::types::Cash;
 
 /// Version of the object.
@@ -41,6 +41,9 @@ pub struct Status {
     /// The last comparison of our record with the venue's; absent where there is no account.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reconcile: Option<Report>,
+    /// Reviews that a person owes (R-KILL-6); none of them halts anything.
+    #[serde(default)]
+    pub reviews: Vec<String>,
     /// Latency by metric.
     pub latency: BTreeMap<String, Figures>,
     /// Counters by name.
@@ -155,7 +158,12 @@ impl Status {
             out += &render_reconcile(report);
             out += "\n\n";
         }
-        for part in [render_instruments(view), render_orders(view), self.render_latency()] {
+        for review in &self.reviews {
+            let _written = write!(out, "REVIEW    {review}\n\n");
+        }
+        for part in
+            [render_instruments(view), render_orders(view), render_execution(view), self.render_latency()]
+        {
             if !part.is_empty() {
                 out += &part;
                 out += "\n\n";

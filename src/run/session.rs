@@ -309,7 +309,7 @@ pub fn start(ground: Ground, parts: impl Assemble, mut setup: Setup) -> Result<S
         table: setup.prepared_table.clone(),
         strategies: setup.strategies.clone(),
         ground: Footing { epoch, ..carry.ground },
-        rules: Rules::of(&setup.plan.reconcile),
+        rules: Rules::of(&setup.plan),
         clock: shared.clock.clone(),
         stop: stops.rest.clone(),
     });

@@ -11,6 +11,7 @@ use interlock::ops::emergency::holds::{self, Hold, Kind};
 use interlock::ops::emergency::incident;
 use interlock::ops::events::{Events, rfc3339};
 use interlock::ops::health::Illness;
+use interlock::ops::watch::ExecutionLine;
 use interlock::ops::watchdog::{Watchdog, Watched};
 use interlock::shared::{HaltLevel, KillPage};
 use interlock::types::{Now, Reason};
@@ -64,6 +65,25 @@ fn r_kill_7_a_trip_opens_one_incident_and_what_follows_is_added() {
     for wanted in ["engine: the venue says that nothing is open", "test: recovered: test", "ben: tripped"] {
         assert!(told.iter().any(|line| line.starts_with(wanted)), "{wanted}: {told:?}");
     }
+}
+
+/// R-KILL-6: orders that fare badly are a matter for a person: told once, shown, in the incident, and nothing is halted for it.
+#[test]
+fn r_kill_6_a_review_is_told_once_and_rolls_nothing_back() {
+    let mut rig = Rig::with(rolling("testnet", 9));
+    rig.arm();
+    rig.execution = ExecutionLine { ended: 19, filled: 0, measured: 0, slippage_centi_bp: 0 };
+    rig.run_for(2_100);
+    assert!(!rig.has_event("REVIEW_FILL_RATE"), "too few orders to say anything");
+    rig.execution = ExecutionLine { ended: 100, filled: 89, measured: 100, slippage_centi_bp: 40_100 };
+    rig.run_for(3_100);
+    let told = |rig: &Rig, name: &str| rig.events().iter().filter(|(n, _)| n == name).count();
+    assert_eq!((told(&rig, "REVIEW_FILL_RATE"), told(&rig, "REVIEW_SLIPPAGE")), (1, 1), "once each");
+    let now = rig.now();
+    let shown = rig.control.status(now).reviews;
+    assert!(shown.len() == 2 && shown[0].contains("401") && shown[1].contains("89 %"), "{shown:?}");
+    assert!(!rig.page.view(now).is_tripped(), "never a halt");
+    assert!(holds::in_force(&rig.paths).unwrap().is_empty());
 }
 
 #[test]

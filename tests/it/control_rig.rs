@@ -18,7 +18,7 @@ use interlock::ops::latency::Histograms;
 use interlock::ops::paths::Paths;
 use interlock::ops::protocol::Answer;
 use interlock::ops::socket::{Policy, Server};
-use interlock::ops::watch::{self, View};
+use interlock::ops::watch::{self, ExecutionLine, View};
 use interlock::shared::{Counters, KillPage};
 use interlock::types::{InstrumentTable, Now, Qty};
 use serde_json::{Value, json};
@@ -90,6 +90,8 @@ pub(crate) struct Rig {
     shown: watch::Publisher,
     /// What is held of the one instrument, as the control thread is told.
     held: Qty,
+    /// How orders fare, in each snapshot.
+    pub(crate) execution: ExecutionLine,
     _dir: Option<tempfile::TempDir>,
 }
 
@@ -154,6 +156,7 @@ impl Rig {
             seen,
             shown,
             held: Qty::ZERO,
+            execution: ExecutionLine::default(),
             _dir: dir,
         };
         rig.market_moves();
@@ -205,6 +208,7 @@ impl Rig {
                 snapshot.fact_ns = now.ns;
                 let first = &mut snapshot.instruments[0].position;
                 *first = first.checked_add(self.held).unwrap();
+                snapshot.execution = self.execution.clone();
                 self.shown.publish(&Arc::new(snapshot));
             }
             self.control.poll(now);

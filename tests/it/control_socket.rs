@@ -407,7 +407,7 @@ fn status_is_one_object_with_stable_keys_and_no_secret() {
         keys,
         [
             "v", "at", "build", "mode", "pid", "boot_id", "uptime_s", "kill", "journal", "threads",
-            "latency", "counters", "refusals", "view"
+            "reviews", "latency", "counters", "refusals", "view"
         ]
     );
     assert_eq!(status["kill"]["level"], json!("ARMED"));

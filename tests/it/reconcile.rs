@@ -196,7 +196,7 @@ impl Rig {
             table,
             strategies: vec!["first".to_owned()],
             ground: Footing { epoch: EPOCH, ..ground },
-            rules: Rules { every_ns: 1, confirmations: 3, foreign_halts },
+            rules: Rules { every_ns: 1, confirmations: 3, foreign_halts, arrival_ns: 1_000_000_000 },
             clock: clock.clone(),
             stop: stop.clone(),
         });
@@ -298,6 +298,41 @@ fn f13_a_fill_that_nobody_told_of_is_recovered_once() {
     // The message comes after all: nothing is doubled, and everything still agrees.
     rig.fact(facts.fill(&order, price("99.5"), 5, qty("0.4"), qty("0.4")));
     assert_eq!(rig.balanced().fills_recovered, 0);
+}
+
+/// F7: an order whose request was lost. The round need not wait until the venue's denial can be believed; it must wait until the
+/// order can't arrive any more.
+#[test]
+fn f7_what_the_venue_denies_stays_unknown_and_holds_up_no_round_once_it_cannot_arrive() {
+    for (is_old, seen_before) in [(true, false), (false, false), (true, true)] {
+        let (mut rig, mut facts) = (Rig::new(Account::new(), Footing::default(), false), Facts::new());
+        rig.balanced();
+        let order = placed(EPOCH, 1, Side::Buy, "1");
+        let mut raised = intent(1, BTC, Action::Place(order.spec));
+        let now_ns = rig.clock.now().ns;
+        raised.cause_ns = if is_old { now_ns - 60_000_000_000 } else { now_ns };
+        rig.record(Record::Intent(raised));
+        rig.fact(facts.reply(ReplyKind::Sent, order.client, false));
+        if seen_before {
+            rig.fact(facts.order(&order, OrderState::Acknowledged, Qty::ZERO, false));
+        }
+        rig.fact(facts.reply(ReplyKind::Unknown, order.client, false));
+        let report = rig.round();
+        assert_eq!(report.orders_resolved, 0);
+        if seen_before {
+            assert_eq!(
+                report.outcome,
+                Outcome::Mismatch,
+                "the venue has spoken of it and denies it: {report:?}"
+            );
+            continue;
+        }
+        assert_eq!(report.outcome, Outcome::Balanced, "{report:?}");
+        assert!(report.differences[0].contains("outcome is unknown"), "said all the same: {report:?}");
+        if !is_old {
+            assert!(report.attempts > 1, "not at once: it could still arrive");
+        }
+    }
 }
 
 /// F14: whatever is told, lost, told late or twice, each fill counts once, and the position is the venue's.

@@ -5,6 +5,7 @@
 
 mod bad_input;
 mod disks;
+mod drills;
 mod emergency;
 mod hostile_venue;
 mod kill;

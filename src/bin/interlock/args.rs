@@ -228,7 +228,8 @@ pub(crate) enum KillVerb {
     /// Where the switch stands.
     Status,
     /// Try what must work in an emergency, timed, on a venue and an engine of its own; leaves an evidence pack.
-    #[command(after_help = "Example:\n  interlock kill drill --dry-run\n  interlock kill drill -n 20")]
+    #[command(after_help = "Example:\n  interlock kill drill --dry-run\n  interlock kill drill -n 20\n  \
+                      interlock kill drill --running --by me")]
     Drill(crate::drill::DrillArgs),
     /// Arm again: needs a cause, a person and a reconcile that balances.
     #[command(after_help = "Example:\n  interlock kill recover --cause \"drill finished\" --by me")]

@@ -5,12 +5,12 @@ use std::io::Write as _;
 use anyhow::{Context as _, anyhow};
 use clap::Args;
 use interlock::agent::Clock;
-use interlock::ops::client::exit::{DONE, FAILED};
+use interlock::ops::client::exit::{DONE, FAILED, REFUSED};
 use interlock::ops::drills::{DrillResult, Spread};
 use interlock::ops::events::{self, Event, Level};
 use interlock::ops::evidence;
 use interlock::ops::paths::Paths;
-use interlock::run::drill::{self, DRILLS, Done, Drill, Ground};
+use interlock::run::drill::{self, DRILLS, Done, Drill, Ground, RUNNING, Running};
 use interlock::run::plan;
 use interlock::run::session::build_id;
 use serde_json::json;
@@ -21,6 +21,7 @@ use crate::args::{Common, Output};
 
 /// `interlock kill drill`.
 #[derive(Debug, Clone, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
 pub(crate) struct DrillArgs {
     /// Show what would be done, and whether it can be; start nothing, leave nothing.
     #[arg(long)]
@@ -34,7 +35,20 @@ pub(crate) struct DrillArgs {
     /// Keep venue, engine log and journal of the drills.
     #[arg(long)]
     keep: bool,
+    /// Trip and recover the engine that runs in the data directory, instead: everything that it has open is cancelled.
+    #[arg(long, requires = "by", conflicts_with_all = ["only", "keep"])]
+    running: bool,
+    /// With `--running`: who does it. Trip and recovery are this person's acts.
+    #[arg(long, value_name = "WHO", requires = "running")]
+    by: Option<String>,
+    /// With `--running`: also an engine that trades live.
+    #[arg(long, requires = "running")]
+    live_too: bool,
 }
+
+/// What `--running` does, in words.
+const RUNNING_WHAT: &str =
+    "an operator trips the engine that runs; everything open is cancelled; it is recovered";
 
 fn name(text: &str) -> Result<String, String> {
     if DRILLS.iter().any(|drill| drill.name == text) {
@@ -45,6 +59,9 @@ fn name(text: &str) -> Result<String, String> {
 }
 
 pub(crate) fn run(common: &Common, args: &DrillArgs) -> Outcome {
+    if args.running {
+        return run_on_running(common, args);
+    }
     // What a drill would refuse halfway is refused now.
     plan::load(&common.config).map_err(Failure::usage)?;
     let wanted = |drill: &&Drill| args.only.is_empty() || args.only.iter().any(|name| name == drill.name);
@@ -77,6 +94,38 @@ pub(crate) fn run(common: &Common, args: &DrillArgs) -> Outcome {
         drill::clear(&scratch);
     }
     conclude(common, &paths, args.number, &done)
+}
+
+/// The drill on the engine that runs.
+fn run_on_running(common: &Common, args: &DrillArgs) -> Outcome {
+    let paths = Paths::new(&common.data_dir, None);
+    let refusal = drill::refusal(&paths, args.live_too);
+    if args.dry_run {
+        let mut out = std::io::stdout().lock();
+        if common.output == Output::Json {
+            let row = json!({ "name": RUNNING, "what": RUNNING_WHAT });
+            let answer = json!({ "dry_run": true, "n": args.number, "drills": [row], "obstacles": refusal });
+            writeln!(out, "{}", serde_json::to_string_pretty(&answer)?)?;
+        } else {
+            writeln!(out, "{RUNNING:<16}{} time(s): {RUNNING_WHAT}", args.number)?;
+        }
+    }
+    if let Some(why) = refusal {
+        let _closed = writeln!(std::io::stderr(), "interlock: refused: {why}");
+        return Ok(REFUSED);
+    }
+    if args.dry_run {
+        return Ok(DONE);
+    }
+    let by = args.by.clone().unwrap_or_default();
+    let what = Running { by, live_too: args.live_too, times: args.number };
+    let one = drill::run_on_running(&paths, &what, &mut |text| {
+        let _closed = writeln!(std::io::stderr(), "{text}");
+    });
+    for failure in &one.result.failures {
+        let _closed = writeln!(std::io::stderr(), "{RUNNING}: FAILED: {failure}");
+    }
+    conclude(common, &paths, args.number, &[one])
 }
 
 /// The figures, the evidence, the event.

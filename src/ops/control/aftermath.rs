@@ -9,6 +9,7 @@ use serde_json::json;
 use super::Control;
 use crate::ops::emergency::holds::{self, Hold, Kind};
 use crate::ops::emergency::incident::{self, Cause, Incident, IncidentError, Opening, Pnl};
+use crate::ops::emergency::review::{self, Review};
 use crate::ops::emergency::trigger::{self, Observed, Rollback};
 use crate::ops::emergency::trips::{TripLine, Trips};
 use crate::ops::emergency::{EmergencyConfig, halted};
@@ -55,6 +56,8 @@ pub(super) struct Aftermath {
     offline_since_mono_ns: Option<i64>,
     /// Day of the result's beginning, and the result then.
     day: Option<(i64, Cash)>,
+    /// Reviews that were asked for in this session.
+    reviews: Vec<Review>,
     rolled_back: Option<Hold>,
     is_hold_owed: bool,
     /// A hold waits for a paper session to hold.
@@ -131,6 +134,7 @@ impl Control {
     pub(super) fn see_to_aftermath(&mut self, now: Now) {
         self.watch_links(now);
         self.watch_for_rollback(now);
+        self.watch_reviews(now);
         self.watch_paper(now);
         if let Err(error) = self.do_paperwork(now) {
             if !self.aftermath.failure_told {
@@ -191,6 +195,25 @@ impl Control {
             let level = if rollback.trigger == "DAILY_LOSS" { EMERGENCY } else { MODE };
             self.roll_back(&rollback, level, now);
         }
+    }
+
+    /// Asks for a review, once a session for each reason: it stays due until somebody ends the session or looks.
+    fn watch_reviews(&mut self, now: Now) {
+        let due = review::due(&self.parts.watcher.latest().execution, &self.config.aftermath.emergency);
+        for review in due {
+            if let Some(known) = self.aftermath.reviews.iter_mut().find(|known| known.name == review.name) {
+                *known = review;
+                continue;
+            }
+            self.event(now, Level::Warn, review.name, &[("why", json!(review.detail))]);
+            self.remember_act("engine", &format!("{}: {}", review.name, review.detail), now);
+            self.aftermath.reviews.push(review);
+        }
+    }
+
+    /// The reviews that were asked for, as status shows them.
+    pub(super) fn reviews(&self) -> Vec<String> {
+        self.aftermath.reviews.iter().map(|review| format!("{}: {}", review.name, review.detail)).collect()
     }
 
     /// Back to shadow: tripped here and now, and the next start is held back until a named person lifts it.

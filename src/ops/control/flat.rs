@@ -14,6 +14,9 @@ use crate::types::time::NS_PER_S;
 /// How long one flatten may work before it is asked for again: longer than signal's own retry.
 pub(super) const AGAIN_NS: i64 = 2 * NS_PER_S;
 
+/// The state of an order whose outcome is not known, as a snapshot shows it.
+const UNKNOWN: &str = "Unknown";
+
 impl Control {
     /// What is held that the venue would take: symbol and quantity.
     pub(super) fn held(&mut self) -> Vec<(String, Qty)> {
@@ -26,7 +29,10 @@ impl Control {
         let agreed = self.parts.page.silent().0 >= epoch && self.parts.page.reconciled() >= epoch;
         // A snapshot is a moment old: what was filled since the venue's word must be in it.
         let told = self.parts.page.silent().1;
-        agreed && self.parts.watcher.latest().fact_ns > told && self.held().is_empty()
+        let latest = self.parts.watcher.latest();
+        // An order whose outcome nobody knows may turn out to have been filled, though a reconcile need not wait for it.
+        let is_known = latest.orders.iter().all(|order| order.state != UNKNOWN);
+        agreed && is_known && latest.fact_ns > told && self.held().is_empty()
     }
 
     /// Asks for a flatten again.

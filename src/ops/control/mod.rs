@@ -324,6 +324,7 @@ impl Control {
                 })
                 .collect(),
             reconcile: self.last_reconcile(),
+            reviews: self.reviews(),
             latency: self.parts.latency.all(),
             counters: Counter::ALL.iter().map(|&c| (c.name().to_owned(), counters.get(c))).collect(),
             refusals: refusals(|reason| counters.refusals(reason)),

@@ -6,6 +6,7 @@
 //!   stop. One file each; what can't be read holds everything back.
 //! - [`trigger`]: when the engine rolls itself back to shadow: three trips in a day, a loss far over the limit, a position
 //!   that nobody can explain, a venue that could not be reached for half an hour.
+//! - [`review`]: when a person must look at how orders fare. It rolls nothing back.
 //! - [`trips`]: the memory of trips that the first of these is taken from.
 //! - [`halted`]: which trips end the process, with the code that no supervisor restarts.
 //!
@@ -14,6 +15,7 @@
 pub mod halted;
 pub mod holds;
 pub mod incident;
+pub mod review;
 pub mod trigger;
 pub mod trips;
 
@@ -33,6 +35,15 @@ pub struct EmergencyConfig {
     pub rollback_loss_percent: u64,
     /// A venue that could not be reached for so long is a rollback, minutes. Seed: 30.
     pub rollback_offline_min: u64,
+    /// What a fill is expected to cost against the middle of the quote when it was wanted, hundredths of a basis point.
+    pub review_slippage_expected_centi_bp: u64,
+    /// Fills that cost more than this share of it, on average, are a review, percent. Seed: 200.
+    pub review_slippage_percent: u64,
+    /// So many percent of the orders that end at the venue are to be filled; fewer are a review. Orders that we withdrew before
+    /// anything was filled don't count. Seed: 90.
+    pub review_fill_percent_min: u64,
+    /// Fewer orders (or fills) than this say nothing.
+    pub review_orders_min: u64,
     /// When an incident's post-mortem is due, hours after it was opened. Seed: 24.
     pub post_mortem_h: u64,
     /// After an emergency stop: how long paper must have run, armed and without a trip, before an account is traded again.
@@ -54,6 +65,10 @@ impl Default for EmergencyConfig {
             rollback_window_h: 24,
             rollback_loss_percent: 150,
             rollback_offline_min: 30,
+            review_slippage_expected_centi_bp: 200,
+            review_slippage_percent: 200,
+            review_fill_percent_min: 90,
+            review_orders_min: 20,
             post_mortem_h: 24,
             paper_first_s: 600,
             halt_within_s: 30,

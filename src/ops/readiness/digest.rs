@@ -13,10 +13,9 @@ use crate::journal::entry::Entry;
 use crate::journal::reader::{SessionSummary, read_session, sessions};
 use crate::ops::files::{self, Durability};
 use crate::ops::paths::Paths;
-use crate::types::{ClientOrderId, Price, Reason, Side};
+use crate::ops::watch::cost_centi_bp;
+use crate::types::{ClientOrderId, Price, Reason};
 
-/// Hundredths of a basis point in one.
-const CENTI_BP: i128 = 1_000_000;
 /// Refusals of the trade gate and of the turnover governor.
 const GATED: [Reason; 5] = [
     Reason::TurnoverInterval,
@@ -135,13 +134,8 @@ impl Fold {
         let Some(fill) = change.fill.filter(|fill| !fill.qty.is_zero()) else { return };
         self.digest.fills += 1;
         let Some(reference) = self.orders.get(change.client).and_then(|order| order.extra) else { return };
-        let worse = match fill.side {
-            Side::Buy => i128::from(fill.price.units()) - i128::from(reference.units()),
-            Side::Sell => i128::from(reference.units()) - i128::from(fill.price.units()),
-        };
-        let cost = worse.saturating_mul(CENTI_BP) / i128::from(reference.units()).max(1);
         self.digest.measured += 1;
-        let cost = i64::try_from(cost).unwrap_or(i64::MAX);
+        let cost = cost_centi_bp(&fill, reference);
         self.digest.slippage_centi_bp = self.digest.slippage_centi_bp.saturating_add(cost);
     }
 }

@@ -172,7 +172,9 @@ pub struct Comparison {
     pub foreign: Vec<OrderUpdate>,
     /// What does not agree.
     pub differences: Vec<Difference>,
-    /// Everything could be compared: nothing moved, nothing is to be recovered or asked.
+    /// Nothing moved, and nothing is to be recovered: but for the orders to be asked about, everything could be compared.
+    pub is_told_in_full: bool,
+    /// Everything could be compared: nothing is to be asked either.
     pub is_complete: bool,
 }
 
@@ -192,8 +194,8 @@ pub fn compare(view: &BooksView, venue: &VenueView, ground: &Footing, foreign_ha
     if venue.is_still() && same_trades {
         balances(view, venue, ground, &mut out);
     }
-    out.is_complete =
-        venue.is_still() && out.missing.is_empty() && out.unknown.is_empty() && out.ask.is_empty();
+    out.is_told_in_full = venue.is_still() && out.missing.is_empty() && out.unknown.is_empty();
+    out.is_complete = out.is_told_in_full && out.ask.is_empty();
     out
 }
 

@@ -25,13 +25,21 @@ use crate::types::{
 /// How often a snapshot is published.
 const PUBLISH_EVERY_NS: i64 = 100 * NS_PER_MS;
 
+/// What is kept beside each order.
+#[derive(Clone, Copy, Debug, Default)]
+struct Known {
+    /// Time of the last word on it.
+    at_ns: i64,
+    /// Middle of the quote when it was wanted.
+    middle: Option<Price>,
+}
+
 /// The fold. On the journal's thread.
 #[derive(Debug)]
 pub struct View {
     table: InstrumentTable,
     positions: Vec<Position>,
-    /// With the time of the last word on each order.
-    orders: Ledger<i64>,
+    orders: Ledger<Known>,
     refused: BTreeMap<u16, (u64, u64)>,
     layers: Option<LayerFold>,
     names: Vec<String>,
@@ -143,7 +151,7 @@ impl View {
         shown
     }
 
-    fn order_line(&self, order: &Tracked<i64>) -> OrderLine {
+    fn order_line(&self, order: &Tracked<Known>) -> OrderLine {
         OrderLine {
             client_id: order.client.to_string(),
             venue_id: order.venue_order.0,
@@ -154,7 +162,7 @@ impl View {
             qty: order.qty,
             filled: order.filled,
             state: format!("{:?}", order.state),
-            updated_ns: order.extra,
+            updated_ns: order.extra.at_ns,
         }
     }
 
@@ -210,7 +218,8 @@ impl View {
                 None => {}
             },
             Body::Carried(order) => {
-                if self.orders.carry(order, fact.recv_ns).is_err() {
+                let known = Known { at_ns: fact.recv_ns, middle: None };
+                if self.orders.carry(order, known).is_err() {
                     self.totals().conflicts += 1;
                 }
             }
@@ -246,8 +255,10 @@ impl View {
         self.totals().intents += 1;
         self.strategy(intent.strategy).intents += 1;
         if let Action::Place(spec) | Action::Replace { spec, .. } = &intent.action {
-            let order =
-                ledger::tracked(intent.client, intent.instrument, intent.strategy, spec, intent.cause_ns);
+            let quote = self.shown.instruments.get(intent.instrument.index());
+            let known =
+                Known { at_ns: intent.cause_ns, middle: quote.and_then(|line| middle(line.bid, line.ask)) };
+            let order = ledger::tracked(intent.client, intent.instrument, intent.strategy, spec, known);
             if self.orders.enter(order).is_err() {
                 self.totals().conflicts += 1;
             }
@@ -297,9 +308,12 @@ impl View {
     }
 
     fn changed(&mut self, change: &Change, at_ns: i64) {
-        if let Some(at) = self.orders.extra_mut(change.client) {
-            *at = at_ns;
+        if let Some(known) = self.orders.extra_mut(change.client) {
+            known.at_ns = at_ns;
         }
+        let (filled, wanted_at) =
+            self.orders.get(change.client).map_or((Qty::ZERO, None), |o| (o.filled, o.extra.middle));
+        self.shown.execution.changed(change, filled, wanted_at);
         if change.conflict || change.overfill {
             self.totals().conflicts += 1;
         }

@@ -7,10 +7,12 @@
 //!
 //! It is for looking. Nothing is decided here, and figures that decide (exposure, limits) are risk's own.
 
+mod execution;
 mod fold;
 pub mod layers;
 mod snapshot;
 
+pub use execution::{ExecutionLine, cost_centi_bp, render as render_execution};
 pub use fold::View;
 pub use snapshot::{
     BalanceLine, InstrumentLine, LayersLine, LinkLine, OrderLine, RefusalLine, Snapshot, StrategyLine,

@@ -3,6 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::execution::ExecutionLine;
 use crate::types::{Cash, Price, Qty};
 
 /// One look.
@@ -33,6 +34,9 @@ pub struct Snapshot {
     /// The protective layers.
     #[serde(default)]
     pub layers: LayersLine,
+    /// How orders fare.
+    #[serde(default)]
+    pub execution: ExecutionLine,
     /// Refusals and withheld orders by reason.
     pub refusals: Vec<RefusalLine>,
     /// Counts.

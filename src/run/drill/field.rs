@@ -3,22 +3,17 @@
 //! drill's.
 
 use std::fs::{self, File};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use serde_json::json;
-
-use super::DrillError;
+use super::helm::{Helm, PATIENCE};
+use super::{Drill, DrillError, us_between};
 use crate::agent::{Clock, clock};
 use crate::net::{Endpoint, Method, Rest, RestTimeouts, TlsRoots};
-use crate::ops::client::{self, Connection};
 use crate::ops::paths::Paths;
-use crate::ops::protocol::{Answer, RecoverArgs, TripArgs, Verb};
-use crate::ops::status::Status;
 use crate::run::access::{Purpose, read_credentials};
 use crate::run::plan::Signing;
-use crate::shared::KillPage;
 use crate::sim::server::{VenueConfig, VenueHandle, start};
 use crate::types::time::NS_PER_MS;
 use crate::venue::binance::Credentials;
@@ -26,10 +21,10 @@ use crate::venue::binance::rest::{
     API_KEY_HEADER, open_orders_request, parse_error, parse_open_orders, parse_time, time_path,
 };
 
-/// How long anything but the venue's silence may take.
-const PATIENCE: Duration = Duration::from_mins(1);
-/// How often is looked.
-const LOOK_EVERY: Duration = Duration::from_millis(2);
+/// Between two orders that the venue may refuse.
+const ASK_AGAIN: Duration = Duration::from_millis(250);
+/// A budget that the run before used up comes back within ten seconds.
+const PLACED_WITHIN: Duration = Duration::from_secs(20);
 /// Price of orders that are to rest: far below any market of the embedded venue, within its bands.
 const FAR_PRICE: u32 = 30_000;
 
@@ -64,13 +59,13 @@ pub struct Ground {
 
 /// The field.
 pub(super) struct Field {
-    /// The engine's data directory.
-    pub(super) paths: Paths,
+    /// The operator's side of the engine.
+    pub(super) helm: Helm,
     /// The venue.
     pub(super) venue: VenueHandle,
-    /// The clock that our own readings come from.
-    pub(super) clock: Clock,
-    engine: Engine,
+    /// How many orders rested before the engine began, as the venue said.
+    pub(super) rested: u64,
+    engine: Option<Engine>,
     rest: Rest,
     trading_key: Credentials,
     halt_key: Credentials,
@@ -79,17 +74,17 @@ pub(super) struct Field {
 
 impl std::fmt::Debug for Field {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Field").field("paths", &self.paths).finish_non_exhaustive()
+        f.debug_struct("Field").field("helm", &self.helm).finish_non_exhaustive()
     }
 }
 
 impl Field {
-    /// Starts venue and engine; waits until the engine trades.
-    pub(super) fn set(ground: &Ground, shape: fn(&mut VenueConfig), more: &str) -> Result<Self, DrillError> {
+    /// Starts venue and engine. Some orders may rest before the engine begins.
+    pub(super) fn set(ground: &Ground, drill: &Drill, resting: u64) -> Result<Self, DrillError> {
         let failed = |what: &str, why: String| DrillError::Field(format!("{what}: {why}"));
         fs::create_dir_all(&ground.dir).map_err(|e| failed("a folder for the drill", e.to_string()))?;
         let mut config = VenueConfig::demo(ground.dir.join("venue"));
-        shape(&mut config);
+        (drill.venue)(&mut config);
         let venue = start(config).map_err(|e| failed("the embedded venue", e.to_string()))?;
         let file = venue.file();
         let roots = match &file.ca {
@@ -106,45 +101,43 @@ impl Field {
         };
         let (trading_key, halt_key) = (key(Purpose::Trade(Signing::Hmac))?, key(Purpose::Halt)?);
         let paths = Paths::new(&ground.dir.join("data"), None);
-        let drill = ground.dir.join("drill.toml");
-        fs::write(&drill, format!("{CONFIG}{more}"))
+        let drill_file = ground.dir.join("drill.toml");
+        fs::write(&drill_file, format!("{CONFIG}{}", drill.engine))
             .map_err(|e| failed("the configuration", e.to_string()))?;
-        let log = File::create(ground.dir.join("engine.log")).map_err(|e| failed("a log", e.to_string()))?;
-        let mut command = Command::new(&ground.program);
-        command.args(["run", "--plain", "--venue"]).arg(venue.file_path());
-        command.arg("--data-dir").arg(&paths.data);
-        for path in ground.config.iter().chain([&drill]) {
-            command.arg("-c").arg(path);
-        }
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
-        let engine = command.spawn().map_err(|e| failed("the engine", e.to_string()))?;
         let mut field = Self {
-            paths,
-            clock: Clock::system(),
-            engine: Engine(engine),
+            helm: Helm { paths, clock: Clock::system(), by: "drill".to_owned() },
+            rested: 0,
+            engine: None,
             rest: Rest::new(endpoint, &roots, RestTimeouts::default()),
             trading_key,
             halt_key,
             placed: 0,
             venue,
         };
-        field.wait_until_trading()?;
+        if resting > 0 {
+            field.rest_orders(resting)?;
+            field.rested = field.open()?;
+        }
+        field.engine = Some(field.start_engine(ground, &drill_file)?);
         Ok(field)
+    }
+
+    fn start_engine(&self, ground: &Ground, drill_file: &Path) -> Result<Engine, DrillError> {
+        let failed = |what: &str, why: String| DrillError::Field(format!("{what}: {why}"));
+        let log = File::create(ground.dir.join("engine.log")).map_err(|e| failed("a log", e.to_string()))?;
+        let mut command = Command::new(&ground.program);
+        command.args(["run", "--plain", "--venue"]).arg(self.venue.file_path());
+        command.arg("--data-dir").arg(&self.helm.paths.data);
+        for path in ground.config.iter().map(PathBuf::as_path).chain([drill_file]) {
+            command.arg("-c").arg(path);
+        }
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
+        command.spawn().map(Engine).map_err(|e| failed("the engine", e.to_string()))
     }
 
     /// The engine's process.
     pub(super) fn pid(&self) -> u32 {
-        self.engine.0.id()
-    }
-
-    /// One look at the engine.
-    pub(super) fn status(&self) -> Result<Status, DrillError> {
-        client::read_status(&self.paths).map_err(DrillError::Engine)
-    }
-
-    /// The page, as someone outside maps it.
-    pub(super) fn page(&self) -> Result<KillPage, DrillError> {
-        KillPage::open(&self.paths.kill_page()).map_err(|e| DrillError::Engine(format!("the kill page: {e}")))
+        self.engine.as_ref().map_or(0, |engine| engine.0.id())
     }
 
     /// Waits until something is found; an engine that ended is told with its last words.
@@ -152,81 +145,43 @@ impl Field {
         &mut self,
         what: &str,
         within: Duration,
-        mut found: impl FnMut(&mut Self) -> Option<T>,
+        mut found: impl FnMut(&Helm) -> Option<T>,
     ) -> Result<T, DrillError> {
-        let limit_ns = i64::try_from(within.as_nanos()).unwrap_or(i64::MAX);
-        let deadline_ns = self.clock.mono_ns().saturating_add(limit_ns);
-        loop {
-            if let Some(it) = found(self) {
-                return Ok(it);
-            }
-            if let Ok(Some(status)) = self.engine.0.try_wait() {
-                return Err(DrillError::Engine(format!(
-                    "the engine ended ({status}) while waiting for {what}: {}",
-                    self.last_words()
-                )));
-            }
-            if self.clock.mono_ns() >= deadline_ns {
-                return Err(DrillError::Late { what: what.to_owned(), after: within });
-            }
-            clock::sleep(LOOK_EVERY);
-        }
-    }
-
-    fn last_words(&self) -> String {
-        let log = self.paths.data.parent().map(|dir| dir.join("engine.log")).unwrap_or_default();
-        let text = fs::read_to_string(log).unwrap_or_default();
-        let lines: Vec<_> = text.lines().collect();
-        lines[lines.len().saturating_sub(3)..].join(" | ")
+        let log = self.helm.paths.data.parent().map(|dir| dir.join("engine.log")).unwrap_or_default();
+        let Self { helm, engine, .. } = self;
+        let mut ended = || {
+            let status = engine.as_mut()?.0.try_wait().ok().flatten()?;
+            Some(format!("the engine ended ({status}, last words: {})", last_words(&log)))
+        };
+        helm.wait(what, within, &mut ended, || found(helm))
     }
 
     /// Waits until orders may leave.
     pub(super) fn wait_until_trading(&mut self) -> Result<(), DrillError> {
-        self.wait("trading", PATIENCE, |field| {
-            client::read_status(&field.paths).is_ok_and(|status| status.kill.trading).then_some(())
-        })
+        self.wait("trading", PATIENCE, |helm| helm.is_trading().then_some(()))
     }
 
     /// Waits for the venue's word that nothing is open in a halt epoch; when it came.
     pub(super) fn wait_until_silent(&mut self, epoch: u64, within: Duration) -> Result<i64, DrillError> {
-        let page = self.page()?;
+        let page = self.helm.page()?;
         self.wait("the venue's word that nothing is open", within, |_| {
             let (silent_epoch, silent_ns) = page.silent();
             (silent_epoch >= epoch).then_some(silent_ns)
         })
     }
 
-    /// Trips as an operator's command does, as a drill; hears the first answer.
-    pub(super) fn trip(&self, why: &str) -> Result<(Connection, Answer), DrillError> {
-        let told = |e: client::ClientError| DrillError::Engine(e.to_string());
-        let mut connection = Connection::open(&self.paths, true).map_err(told)?;
-        let args = Self::trip_args(why);
-        connection.send(Verb::KillTrip, json!(args), Some(PATIENCE)).map_err(told)?;
-        let first = connection.receive(PATIENCE).map_err(told)?;
-        Ok((connection, first))
-    }
-
-    /// The arguments of such a trip.
-    pub(super) fn trip_args(why: &str) -> TripArgs {
-        TripArgs { reason: why.to_owned(), by: "drill".to_owned(), flatten: false, drill: true }
-    }
-
-    /// Recovers as an operator does; how long it took until orders may leave again, microseconds.
-    pub(super) fn recover(&mut self) -> Result<u64, DrillError> {
-        let began_ns = self.clock.mono_ns();
-        let told = |e: client::ClientError| DrillError::Engine(e.to_string());
-        let mut connection = Connection::open(&self.paths, true).map_err(told)?;
-        let args = RecoverArgs { cause: "drill finished".to_owned(), by: "drill".to_owned() };
-        connection.send(Verb::KillRecover, json!(args), Some(PATIENCE)).map_err(told)?;
-        let mut last = connection.receive(PATIENCE).map_err(told)?;
-        if last.ok {
-            last = connection.receive(PATIENCE).map_err(told)?;
+    /// Recovers as an operator does, the emergency stop first if that is in force; how long it took until orders may leave again,
+    /// microseconds.
+    pub(super) fn recover(&mut self, by_layer: bool) -> Result<u64, DrillError> {
+        let began_ns = self.helm.clock.mono_ns();
+        let emergency = |helm: &Helm| helm.status().map(|status| status.view.layers.emergency);
+        if by_layer {
+            self.helm.reset_layers()?;
+            self.wait("the reset", PATIENCE, |helm| emergency(helm).is_ok_and(|it| !it).then_some(()))?;
         }
-        if let Some(refusal) = last.error {
-            return Err(DrillError::Engine(format!("recover: {}", refusal.message)));
-        }
+        self.helm.recover()?;
         self.wait_until_trading()?;
-        Ok(u64::try_from((self.clock.mono_ns() - began_ns) / 1_000).unwrap_or(0))
+        Ok(us_between(began_ns, self.helm.clock.mono_ns()))
     }
 
     fn time_ms(&self) -> Result<i64, DrillError> {
@@ -259,6 +214,23 @@ impl Field {
         if code == 0 { Err(DrillError::Venue(format!("{}: {text}", answer.status))) } else { Ok(Err(code)) }
     }
 
+    /// Places orders that rest, until the venue has taken so many.
+    pub(super) fn rest_orders(&mut self, count: u64) -> Result<(), DrillError> {
+        let limit_ns = i64::try_from(PLACED_WITHIN.as_nanos()).unwrap_or(i64::MAX);
+        for _ in 0..count {
+            let deadline_ns = self.helm.clock.mono_ns().saturating_add(limit_ns);
+            while !matches!(self.place(), Ok(Ok(()))) {
+                if self.helm.clock.mono_ns() >= deadline_ns {
+                    let what = "the venue's taking of an order".to_owned();
+                    return Err(DrillError::Late { what, after: PLACED_WITHIN });
+                }
+                // Asked slowly: a venue that is asked on and on takes nothing any more, from anyone here.
+                clock::sleep(ASK_AGAIN);
+            }
+        }
+        Ok(())
+    }
+
     /// How many orders the venue says are open on the account.
     pub(super) fn open(&self) -> Result<u64, DrillError> {
         let request = open_orders_request(&self.halt_key, None, self.time_ms()?);
@@ -272,4 +244,10 @@ impl Field {
         let orders = parse_open_orders(&answer.body).map_err(|e| DrillError::Venue(e.to_string()))?;
         Ok(orders.len() as u64)
     }
+}
+
+fn last_words(log: &Path) -> String {
+    let text = fs::read_to_string(log).unwrap_or_default();
+    let lines: Vec<_> = text.lines().collect();
+    lines[lines.len().saturating_sub(3)..].join(" | ")
 }

@@ -11,7 +11,8 @@ use crate::event::{Body, CarriedOrder, OrderUpdate};
 use crate::ops::events::Level;
 use crate::ops::reconcile::books::{OpenHere, exact};
 use crate::ops::reconcile::{BooksView, Comparison, Difference, Outcome, Report, VenueView, compare};
-use crate::run::plan::{ForeignOrders, ReconcileSection};
+use crate::run::plan::{ForeignOrders, Plan};
+use crate::run::wiring::gateway_config;
 use crate::types::time::NS_PER_S;
 use crate::types::{
     AssetId, ClientOrderId, InstrumentId, OrderState, Qty, StrategyId, TradeId, VenueOrderId,
@@ -32,15 +33,19 @@ pub struct Rules {
     pub confirmations: u32,
     /// Whether an open order of somebody else is a difference.
     pub foreign_halts: bool,
+    /// How long after its request was written an order may still arrive at the venue, nanoseconds.
+    pub arrival_ns: i64,
 }
 
 impl Rules {
     /// From the configuration.
-    pub fn of(section: &ReconcileSection) -> Self {
+    pub fn of(plan: &Plan) -> Self {
+        let (section, gateway) = (&plan.reconcile, gateway_config(plan));
         Self {
             every_ns: i64::try_from(section.every_s).unwrap_or(i64::MAX / NS_PER_S).saturating_mul(NS_PER_S),
             confirmations: section.confirmations,
             foreign_halts: section.foreign_orders == ForeignOrders::Halt,
+            arrival_ns: gateway.arrival_ns(),
         }
     }
 }
@@ -287,8 +292,10 @@ impl Reconciler {
 
     /// Asks what became of orders that the venue's list of open ones leaves out. In words, those that stay unsettled.
     fn resolve(&mut self, comparison: &mut Comparison, report: &mut Report) -> Result<Vec<String>, String> {
-        let mut unsettled = Vec::new();
-        for here in &comparison.ask.clone() {
+        let (mut unsettled, mut denied) = (Vec::new(), 0);
+        let asked = comparison.ask.clone();
+        for here in &asked {
+            let asked_ns = self.parts.clock.now().ns;
             match self.order(here.instrument, OrderName::Client(here.client))? {
                 Some(order) => {
                     // Its fills come out of the list of trades; an end that counts them must not come before them.
@@ -300,12 +307,26 @@ impl Reconciler {
                 None if was_at_the_venue(here) => {
                     comparison.differences.push(Difference::NoSuchOrder(here.client));
                 }
-                // Never seen there: the gateway's watermark decides when that may be believed.
-                None => unsettled.push(format!(
-                    "order {}: its outcome is unknown; the venue has no such order, which counts once it can't arrive any more",
-                    here.client
-                )),
+                // Never seen there: the gateway's watermark decides when that may be believed. Until then it is counted in
+                // full and its instrument is frozen; once it can't arrive any more, the rest need not wait for it.
+                None => {
+                    let until_ns = here.placed_ns.saturating_add(self.parts.rules.arrival_ns);
+                    let can_arrive = here.placed_ns == 0 || asked_ns <= until_ns;
+                    denied += usize::from(here.state == OrderState::Unknown && !can_arrive);
+                    unsettled.push(format!(
+                        "order {}: its outcome is unknown; the venue has no such order, {}",
+                        here.client,
+                        if can_arrive {
+                            "and it may still arrive"
+                        } else {
+                            "which a replica that lags may say too"
+                        }
+                    ));
+                }
             }
+        }
+        if denied == asked.len() {
+            comparison.is_complete |= comparison.is_told_in_full;
         }
         Ok(unsettled)
     }

@@ -72,6 +72,24 @@ fn f7_not_found_is_believed_only_late_and_from_two_sources() {
 }
 
 #[test]
+fn f7_a_reconcile_need_not_wait_for_what_is_denied_and_the_order_has_not_ended() {
+    let mut rig = Rig::armed(&[]);
+    rig.venue().faults.loses_orders = true;
+    let client = rig.order();
+    rig.run_ms(2);
+    let epoch = rig.trip();
+    rig.run_s(5);
+    assert!(rig.page.reconciled() < epoch, "it may still arrive");
+    rig.run_s(8);
+    assert!(rig.is_silent(epoch));
+    assert_eq!(rig.page.reconciled(), epoch, "denied by query and by list, when it could no longer arrive");
+    assert_eq!(rig.gateway.orders().get(client).map(|l| l.state), Some(OrderState::Unknown), "not terminal");
+    assert!(!rig.is_told(|r| r.kind == ReplyKind::Absent));
+    rig.run_s(40);
+    assert!(rig.is_told(|r| r.kind == ReplyKind::Absent), "when it can be believed");
+}
+
+#[test]
 fn f7_an_order_that_shows_up_late_was_never_given_up() {
     let mut rig = Rig::armed(&[]);
     rig.venue().faults.loses_acks = true;
