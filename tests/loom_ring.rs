@@ -77,7 +77,7 @@ fn all_arrive((near, slots): (usize, usize), messages: u64, switches: Option<usi
                 None => thread::yield_now(),
             }
         }
-        sender.join().unwrap();
+        assert!(sender.join().is_ok());
         assert!(reader.take(|value| *value).is_none());
     });
 }

@@ -112,7 +112,7 @@ impl Helm {
     pub(super) fn reset_layers(&self) -> Result<(), DrillError> {
         let mut connection = Connection::open(&self.paths, true).map_err(|e| told(&e))?;
         let cause = "drill: the loss was the drill's".to_owned();
-        let args = LayerArgs { strategy: String::new(), cause, by: self.by.clone() };
+        let args = LayerArgs { cause, by: self.by.clone() };
         connection.send(Verb::LayersReset, json!(args), Some(PATIENCE)).map_err(|e| told(&e))?;
         let answer = connection.receive(PATIENCE).map_err(|e| told(&e))?;
         answer.error.map_or(Ok(()), |refusal| Err(DrillError::Engine(format!("reset: {}", refusal.message))))
