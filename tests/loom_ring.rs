@@ -77,7 +77,7 @@ fn all_arrive((near, slots): (usize, usize), messages: u64, switches: Option<usi
                 None => thread::yield_now(),
             }
         }
-        assert!(sender.join().is_ok());
+        sender.join().expect("the sender's end");
         assert!(reader.take(|value| *value).is_none());
     });
 }

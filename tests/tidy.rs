@@ -250,3 +250,50 @@ fn no_float_between_the_feeds_bytes_and_the_orders_bytes() {
     }
     assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
 }
+
+/// The makers of what reaches a venue, and the only places that may call them: what the live door is opened with has one maker
+/// behind the gates, the door itself one behind a `Destination`, and the sockets below it are made beside it. A second call
+/// anywhere in the sources would be a way around (R-GATE-1 to 9).
+const DOORS: &[(&str, &[&str])] = &[
+    ("WireDoor::new(", &["src/run/wiring.rs"]),
+    ("TcpConnector::new(", &["src/run/wiring.rs"]),
+    ("door_parts(", &["src/run/wiring.rs"]),
+    ("OrderSession::new(", &["src/run/wiring.rs"]),
+    ("venue_parts(", &["src/run/edges.rs", "src/run/wiring.rs"]),
+    ("Destination::live(", &["src/run/edges.rs"]),
+    ("gates::pass(", &["src/run/live.rs"]),
+    ("live::clear(", &["src/bin/interlock/entry.rs"]),
+    ("Ok(Cleared {", &["src/ops/gates/mod.rs"]),
+];
+
+#[test]
+fn the_door_to_a_venue_has_one_maker_behind_the_gates() {
+    let mut found: Vec<Vec<String>> = vec![Vec::new(); DOORS.len()];
+    let mut texts = Vec::new();
+    for path in sources("src") {
+        let text = fs::read_to_string(&path).expect("a source file can be read");
+        let made = text.split("mod tests {").next().unwrap_or_default().to_owned();
+        for (at, (maker, _)) in DOORS.iter().enumerate() {
+            let calls = made.lines().map(|line| line.split("//").next().unwrap_or_default());
+            if calls.into_iter().any(|line| line.contains(maker)) {
+                found[at].push(relative(&path));
+            }
+        }
+        texts.push((relative(&path), made));
+    }
+    for ((maker, places), found) in DOORS.iter().zip(&found) {
+        assert_eq!(found, places, "{maker}...) is called where it may not be, or the table is old");
+    }
+    // Who wires a venue holds a `Destination`, and who makes one for live has used up a `Cleared`.
+    let text = |place: &str| &texts.iter().find(|(name, _)| name == place).expect("a source").1;
+    let wiring = text("src/run/wiring.rs");
+    let signature = wiring.split("pub fn venue_parts(").nth(1).and_then(|rest| rest.split(')').next());
+    assert!(signature.is_some_and(|s| s.contains("destination: &Destination")), "{signature:?}");
+    assert!(wiring.contains("\nfn door_parts("), "private to its file");
+    let destination = text("src/run/destination.rs");
+    let signature = destination.split("pub fn live(").nth(1).and_then(|rest| rest.split(')').next());
+    assert!(signature.is_some_and(|s| s.contains("cleared: Cleared")), "{signature:?}");
+    let gates = text("src/ops/gates/mod.rs");
+    let fields = gates.split("pub struct Cleared {").nth(1).and_then(|rest| rest.split('}').next());
+    assert!(fields.is_some_and(|f| !f.contains("pub ")), "a field of Cleared that others could fill in");
+}

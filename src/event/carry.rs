@@ -1,6 +1,6 @@
-//! What outlives a session: positions, the day's result, streaks, the state of the layers, the pace of decisions, latches. At
-//! boot it is rebuilt from the journal of the session before and enters the line as the very first facts, so that signal and
-//! risk begin where they ended, and a replay begins there too.
+//! What outlives a session: positions, the day's result, streaks, the state of the layers, the pace of decisions,
+//! latches. At boot it is rebuilt from the journal of the session before and enters the line as the very first facts, so
+//! that signal and risk begin where they ended, and a replay begins there too.
 //!
 //! A carry-over is one [`Carry::Begin`], which says how many facts follow, and then those. They are on the
 //! line before feed reads anything. Orders that had not ended come beside it, as `Body::Carried`.

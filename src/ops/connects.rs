@@ -1,5 +1,5 @@
-//! The budget of connection attempts over restarts (F22): what was tried lately stands in a small file, so that a crash loop
-//! can't do what a reconnect storm may not.
+//! The budget of connection attempts over restarts (F22): what was tried lately stands in a small file, so that a crash
+//! loop can't do what a reconnect storm may not.
 //!
 //! At a boot, before any link opens, the file is written with the attempts that the boot may make before the control thread
 //! first sees to it ([`CHARGE`] for each link). From then on the control thread writes it anew, once a second at most and only

@@ -181,10 +181,13 @@ pub fn rfc3339(ns: i64) -> String {
     jiff::Timestamp::from_nanosecond(i128::from(ns)).map(|t| format!("{t:.9}")).unwrap_or_default()
 }
 
-/// Appends one event from a program that has no control thread: a command that works without an engine. One write of one line, so
-/// an engine that writes the same log meanwhile is not disturbed.
+/// Appends one event from a program that has no control thread: a command that works without an engine. One write of one line,
+/// so an engine that writes the same log meanwhile is not disturbed. A name that a person types is that person's word; `uid`
+/// beside it is the kernel's: the real user id of this process.
 pub fn append(path: &Path, event: &Event) -> io::Result<()> {
     let mut events = Events::open(path)?;
-    events.emit(event);
+    let mut event = event.clone();
+    event.fields.entry("uid").or_insert_with(|| rustix::process::getuid().as_raw().into());
+    events.emit(&event);
     if events.lost() > 0 { Err(io::Error::other("the event could not be written")) } else { Ok(()) }
 }

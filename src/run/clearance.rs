@@ -1,6 +1,8 @@
 //! From a plan, an environment and a command line to the case that the gates judge. Everything that decides whether live may
 //! start is put together here and nowhere else.
 
+use std::sync::Arc;
+
 use crate::agent::Clock;
 use crate::event::layers::RampStage;
 use crate::net::Endpoint;
@@ -10,14 +12,13 @@ use crate::ops::gates::{self, Bound, Bounded, Case, Cleared, Sources};
 use crate::ops::paths::Paths;
 use crate::ops::progress::Progress;
 use crate::ops::readiness::serve::Server;
-use crate::ops::readiness::{self, Readiness, Signs};
+use crate::ops::readiness::{self, Eye, Readiness, Signs, Watch};
 use crate::risk::PHASES;
 use crate::types::Cash;
 
 use super::access::{Access, AccessError};
-use super::plan::{Environment, Plan};
-use super::session::StartError;
-use super::session::journal_dir;
+use super::plan::{Environment, Mode, Plan};
+use super::session::{Session, StartError, journal_dir};
 
 /// What is asked to go live.
 #[derive(Clone, Copy, Debug)]
@@ -187,7 +188,7 @@ pub fn still_fits(cleared: &Cleared, plan: &Plan, access: &Access) -> Result<(),
 }
 
 /// Serves readiness on loopback, if the plan says so. Each answer is computed anew from the evidence.
-pub fn serve(
+fn serve(
     plan: &Plan,
     paths: &Paths,
     environment: &Environment,
@@ -207,4 +208,34 @@ pub fn serve(
         (found.live_rollout, found.to_json(&rfc3339(now_ns)))
     };
     Server::start(listen, clock.clone(), Box::new(ask)).map(Some).map_err(failed)
+}
+
+/// What looks at readiness beside a session; ends when dropped.
+#[derive(Debug)]
+pub struct Attended {
+    _server: Option<Server>,
+    _watch: Option<Watch>,
+}
+
+/// Serves readiness, if the plan says so, and judges a live session anew while it runs (R-GATE-5). `paths` is the data directory
+/// whose evidence is judged.
+pub fn attend(
+    plan: &Plan,
+    paths: &Paths,
+    environment: &Environment,
+    session: &Session,
+    dry_run: bool,
+) -> Result<Attended, StartError> {
+    let clock = &session.shared.clock;
+    let server = serve(plan, paths, environment, clock)?;
+    if plan.mode != Mode::Live || dry_run {
+        return Ok(Attended { _server: server, _watch: None });
+    }
+    let section = &plan.readiness;
+    let eye = Eye::new(Arc::clone(&session.shared.page), session.events().clone(), section.live_trips_at);
+    let asked = (plan.clone(), paths.clone(), environment.clone());
+    let judge = move |now_ns| readiness(&asked.0, &asked.1, &asked.2, now_ns);
+    let failed = |source| StartError::Io { what: "starting to watch readiness".to_owned(), source };
+    let watch = Watch::start(eye, Box::new(judge), section.live_every_s, clock.clone()).map_err(failed)?;
+    Ok(Attended { _server: server, _watch: Some(watch) })
 }

@@ -103,7 +103,7 @@ impl Edges {
                 if let Some(cleared) = destination.cleared() {
                     clearance::still_fits(cleared, plan, destination.access()).map_err(StartError::Parts)?;
                     cleared.enter_session(&ground.session).map_err(StartError::Parts)?;
-                    setup.cleared = Some((cleared.armed_by().to_owned(), cleared.assessment().to_json()));
+                    setup.cleared = Some((cleared.armed_by().to_owned(), cleared.record()));
                     setup.first_events.push(cleared.event(ground.shared.clock.now().ns, &ground.session));
                     // What was cleared for entries, and no more: risk refuses the others, a symbol of the table or not.
                     brain.allowed = Some(cleared.symbols().to_vec());

@@ -17,6 +17,7 @@ pub mod last_resort;
 pub mod line;
 pub mod live;
 pub mod paper;
+pub mod papers;
 pub mod placement;
 pub mod plan;
 pub mod prepare;

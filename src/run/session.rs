@@ -43,6 +43,7 @@ use super::audit::{All, Audit};
 use super::carry::CarryOver;
 use super::checkpoints::Checkpoints;
 use super::line::{Assemble, Shared};
+use super::papers::PAPERS_NOTE;
 use super::placement::{self, Placement, PlacementError, Stage};
 use super::plan::Plan;
 use super::prepare::Prepared;
@@ -516,6 +517,7 @@ fn announce(events: &mut Events, header: &SessionHeader, writer: &Writer, now_ns
         .with("config_hash", header.config_hash.clone())
         .with("build", header.build_id.clone())
         .with("boot_epoch", header.boot_epoch)
+        .with("papers", header.notes.get(PAPERS_NOTE).map_or(json!(null), |p| p["hash"].clone()))
         .with("dry_run", header.notes.get("dry_run").is_some_and(|v| *v == json!(true)));
     events.emit(&seal);
     if let Some(cut) = writer.recovered() {

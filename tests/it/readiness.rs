@@ -3,14 +3,18 @@
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
 
 use interlock::agent::Clock;
-use interlock::ops::events::{Event, Level, append, rfc3339};
+use interlock::ops::events::{Event, Events, Level, append, rfc3339};
 use interlock::ops::paths::Paths;
 use interlock::ops::readiness::serve::{PATH, Server};
 use interlock::ops::readiness::{
-    CONDITIONS, NOT_GO, Readiness, ReadinessSection, Signs, Sources, Verdict, assess,
+    CONDITIONS, Eye, NOT_GO, Readiness, ReadinessSection, Signs, Sources, TripsAt, Verdict, Watch, assess,
 };
+use interlock::shared::{HaltLevel, KillPage};
+use interlock::types::Reason;
 use serde_json::{Value, json};
 
 const DAY_NS: i64 = 86_400_000_000_000;
@@ -68,6 +72,9 @@ fn r_rdy_2_each_condition_follows_its_evidence() {
     append(&paths.events(), &Event::new(NOW_NS - DAY_NS, Level::Error, "KILL_TRIPPED")).unwrap();
     append(&paths.events(), &Event::new(NOW_NS - 15 * DAY_NS, Level::Critical, "OLD")).unwrap();
     append(&paths.events(), &Event::new(NOW_NS - DAY_NS, Level::Critical, NOT_GO)).unwrap();
+    let written = std::fs::read_to_string(paths.events()).unwrap();
+    let uid = format!("\"uid\":{}", rustix::process::getuid().as_raw());
+    assert!(written.lines().all(|line| line.contains(&uid)), "who wrote it, by the kernel: {written}");
     let readiness = look(dir.path(), |_| {});
     for met in ["shadow_health", "daily_report", "heartbeat", "critical_alerts"] {
         assert!(found(&readiness, met).is_ok(), "{met}: {:?}", found(&readiness, met));
@@ -120,4 +127,87 @@ fn r_rdy_1_readiness_is_served_on_loopback_and_nothing_else_is() {
         assert_eq!(get("GET /").0, 404);
         assert_eq!(get(&format!("POST {PATH}")).0, 405);
     }
+}
+
+fn verdict(live_rollout: Verdict) -> Readiness {
+    Readiness { overall: live_rollout, live_rollout, components: Vec::new() }
+}
+
+/// An armed page, and the event log.
+fn armed(dir: &Path) -> (Arc<KillPage>, Events) {
+    let now = Clock::system().now();
+    let page = Arc::new(KillPage::create(&dir.join("kill.page"), 7, now).unwrap());
+    assert!(page.arm(page.view(now).epoch));
+    (page, Events::open(&dir.join("events.jsonl")).unwrap())
+}
+
+fn names(events: &mut Events, dir: &Path) -> Vec<String> {
+    events.drain();
+    let text = std::fs::read_to_string(dir.join("events.jsonl")).unwrap();
+    let lines = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    lines.map(|e| format!("{} {}", e["level"].as_str().unwrap(), e["event"].as_str().unwrap())).collect()
+}
+
+#[test]
+fn r_gate_5_a_live_session_trips_when_its_readiness_falls_and_never_arms_itself() {
+    let dir = tempfile::tempdir().unwrap();
+    let (page, mut events) = armed(dir.path());
+    let mut eye = Eye::new(Arc::clone(&page), events.sender(), TripsAt::Conditional);
+    let now = Clock::system().now();
+    eye.look(&verdict(Verdict::Go), now.ns);
+    assert!(!page.view(now).is_tripped());
+    eye.look(&verdict(Verdict::Conditional), now.ns);
+    assert_eq!((page.view(now).level, page.last_trip().0), (HaltLevel::RiskOff, Reason::NotReady));
+    // In force already: told once.
+    eye.look(&verdict(Verdict::NoGo), now.ns);
+    eye.look(&verdict(Verdict::Go), now.ns);
+    assert!(page.view(now).is_tripped(), "better evidence arms nothing");
+    assert_eq!(names(&mut events, dir.path()), ["critical READINESS_NOT_GO", "info READINESS_CHANGED"]);
+    // Armed by a person over evidence that is still missing: tripped again.
+    eye.look(&verdict(Verdict::Conditional), now.ns);
+    assert!(page.arm(page.view(now).epoch));
+    eye.look(&verdict(Verdict::Conditional), now.ns);
+    assert!(page.view(now).is_tripped());
+    // A trip for another cause is not overwritten.
+    assert!(page.arm(page.view(now).epoch));
+    page.trip(HaltLevel::CancelAll, Reason::Operator, now.ns);
+    eye.look(&verdict(Verdict::NoGo), now.ns);
+    assert_eq!((page.view(now).level, page.last_trip().0), (HaltLevel::CancelAll, Reason::Operator));
+}
+
+#[test]
+fn r_gate_5_conditional_may_be_told_only_and_no_go_trips_always() {
+    let dir = tempfile::tempdir().unwrap();
+    let (page, mut events) = armed(dir.path());
+    let mut eye = Eye::new(Arc::clone(&page), events.sender(), TripsAt::NoGo);
+    let now = Clock::system().now();
+    for _ in 0..3 {
+        eye.look(&verdict(Verdict::Conditional), now.ns);
+    }
+    assert!(!page.view(now).is_tripped());
+    eye.look(&verdict(Verdict::NoGo), now.ns);
+    assert_eq!(page.last_trip().0, Reason::NotReady);
+    assert_eq!(names(&mut events, dir.path()), ["warn READINESS_CHANGED", "critical READINESS_NOT_GO"]);
+}
+
+#[test]
+fn r_gate_5_the_watch_judges_anew_for_as_long_as_it_lives() {
+    let dir = tempfile::tempdir().unwrap();
+    let (page, events) = armed(dir.path());
+    let eye = Eye::new(Arc::clone(&page), events.sender(), TripsAt::default());
+    let file = dir.path().join("evidence");
+    std::fs::write(&file, "").unwrap();
+    let evidence = file.clone();
+    let judge = move |_| verdict(if evidence.exists() { Verdict::Go } else { Verdict::Conditional });
+    let clock = Clock::system();
+    let watch = Watch::start(eye, Box::new(judge), 1, clock.clone()).unwrap();
+    std::fs::remove_file(file).unwrap();
+    for _ in 0..600 {
+        if page.view(clock.now()).is_tripped() {
+            break;
+        }
+        interlock::agent::clock::sleep(Duration::from_millis(100));
+    }
+    assert_eq!(page.last_trip().0, Reason::NotReady);
+    drop(watch);
 }

@@ -6,56 +6,44 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 
-use interlock::sim::server::VenueFile;
-
-use super::stage::{Running, alone, wait_for};
+use super::stage::{Stage, said};
 
 /// A venue that plays the live one, and the files of a team that wants to go live.
-struct Team {
-    dir: tempfile::TempDir,
-    hash: String,
-    _venue: Running,
-    _alone: fs::File,
+pub(crate) struct Team {
+    pub(crate) stage: Stage,
+    pub(crate) hash: String,
 }
 
-const ROLES: [&str; 4] = ["risk", "security", "operations", "system_owner"];
-
-fn said(output: &Output) -> String {
-    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
-}
+pub(crate) const ROLES: [&str; 4] = ["risk", "security", "operations", "system_owner"];
+/// Whose verdict is not asked here.
+const FOREIGN: [&str; 4] =
+    ["LIVE_TRADING", "LIVE_CONFIRM_TOKEN", "LIVE_SYMBOL_ALLOWLIST", "LIVE_KILL_SWITCH"];
 
 impl Team {
     fn new() -> Self {
-        let alone = alone();
-        let dir = tempfile::tempdir().unwrap();
-        let folder = dir.path().join("venue");
-        let venue = Command::new(env!("CARGO_BIN_EXE_interlock"))
-            .args(["venue", "--persona", "live", "--data-dir"])
-            .arg(&folder)
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let venue = Running(venue);
-        let file = wait_for("venue.json", || VenueFile::read(&folder.join("venue.json")).ok());
-        let mut team = Self { dir, hash: String::new(), _venue: venue, _alone: alone };
+        Self::with("")
+    }
+
+    /// With more configuration.
+    pub(crate) fn with(more: &str) -> Self {
+        let mut team = Self { stage: Stage::playing("live"), hash: String::new() };
         let keys = ROLES.iter().chain(&["proposer"]).map(|who| (*who, team.key(who)));
         let mut signers = String::new();
         for (who, key) in keys {
             let section = if who == "proposer" { "proposer".to_owned() } else { format!("signers.{who}") };
             let _written = writeln!(signers, "[gates.{section}]\nname = \"the {who}\"\nkey = \"{key}\"");
         }
-        let (urls, venue_json) = (&file.urls, folder.join("venue.json"));
+        let urls = &team.stage.venue.urls;
         let text = format!(
             "mode = \"live\"\n[venue]\nsymbols = [\"BTCUSDT\"]\nrest_url = \"{}\"\nstream_url = \"{}\"\nws_api_url = \"{}\"\n\
              ca_file = \"{}\"\napi_key_file = \"{}\"\n[bounded_live]\nenabled = true\nphase = 1\n\
              [environment]\nenvironment = \"LIVE\"\nenable_live_trading = true\nlive_mode_armed = true\n\
-             live_dry_run_mode = false\n[gates]\nsymbol_allowlist = [\"BTCUSDT\"]\n{signers}",
+             live_dry_run_mode = false\n[gates]\nsymbol_allowlist = [\"BTCUSDT\"]\n{signers}{more}",
             urls.rest,
             urls.ws_streams,
             urls.ws_api,
-            file.ca.as_ref().unwrap().display(),
-            venue_json.display(),
+            team.stage.venue.ca.as_ref().unwrap().display(),
+            team.stage.venue_file().display(),
         );
         fs::write(team.config(), text).unwrap();
         let hash = team.interlock(&["config", "hash"], &[]);
@@ -65,35 +53,56 @@ impl Team {
     }
 
     fn config(&self) -> PathBuf {
-        self.dir.path().join("live.toml")
+        self.stage.dir.path().join("live.toml")
     }
 
     fn data(&self) -> PathBuf {
-        self.dir.path().join("data")
+        self.stage.paths.data.clone()
     }
 
-    fn pem(&self, who: &str) -> PathBuf {
-        self.dir.path().join(format!("{who}.pem"))
+    pub(crate) fn pem(&self, who: &str) -> String {
+        self.stage.dir.path().join(format!("{who}.pem")).display().to_string()
     }
 
     /// Makes a person's key; its public half.
     fn key(&self, who: &str) -> String {
         let made = Command::new(env!("CARGO_BIN_EXE_interlock"))
-            .args(["live", "key", "--out"])
-            .arg(self.pem(who))
+            .args(["live", "key", "--out", &self.pem(who)])
             .output()
             .unwrap();
         assert!(made.status.success(), "{}", said(&made));
         String::from_utf8_lossy(&made.stdout).trim().to_owned()
     }
 
-    fn interlock(&self, args: &[&str], variables: &[(&str, &str)]) -> Output {
+    /// A command with the team's configuration and data directory.
+    pub(crate) fn command(&self, args: &[&str], variables: &[(&str, &str)]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_interlock"));
-        for name in ["LIVE_TRADING", "LIVE_CONFIRM_TOKEN", "LIVE_SYMBOL_ALLOWLIST", "LIVE_KILL_SWITCH"] {
+        for name in FOREIGN {
             command.env_remove(name);
         }
         command.args(args).arg("-c").arg(self.config()).arg("--data-dir").arg(self.data());
-        command.envs(variables.iter().copied()).stdin(Stdio::null()).output().unwrap()
+        command.envs(variables.iter().copied()).stdin(Stdio::null());
+        command
+    }
+
+    pub(crate) fn interlock(&self, args: &[&str], variables: &[(&str, &str)]) -> Output {
+        self.command(args, variables).output().unwrap()
+    }
+
+    /// The four sign-offs and the transition record; the confirm token.
+    pub(crate) fn approve(&self) -> String {
+        let ok = |args: &[&str]| {
+            let output = self.interlock(args, &[]);
+            assert!(output.status.success(), "{args:?}: {}", said(&output));
+            String::from_utf8_lossy(&output.stdout).trim().to_owned()
+        };
+        let token = ok(&["live", "token", "--by", "the proposer"]);
+        for role in ROLES {
+            ok(&["live", "signoff", "--role", role, "--key", &self.pem(role)]);
+        }
+        let commit = "fb829340dbb764a75c975d5bf413a4edb5e47107";
+        ok(&["live", "transition", "--by", "the proposer", "--commit", commit]);
+        token
     }
 
     /// The gates that are closed, as `live gates -o json` tells them.
@@ -110,23 +119,10 @@ impl Team {
 #[test]
 fn r_gate_1_to_9_no_combination_of_flags_environment_and_files_starts_live_with_a_gate_closed() {
     let team = Team::new();
-    let token = team.interlock(&["live", "token", "--by", "the proposer"], &[]);
-    assert!(token.status.success(), "{}", said(&token));
-    let token = String::from_utf8_lossy(&token.stdout).trim().to_owned();
-    for role in ROLES {
-        let pem = team.pem(role);
-        let signed =
-            team.interlock(&["live", "signoff", "--role", role, "--key", pem.to_str().unwrap()], &[]);
-        assert!(signed.status.success(), "{}", said(&signed));
-    }
+    let token = team.approve();
     // Another's key is refused, whatever the role says.
-    let pem = team.pem("risk");
-    let forged =
-        team.interlock(&["live", "signoff", "--role", "security", "--key", pem.to_str().unwrap()], &[]);
+    let forged = team.interlock(&["live", "signoff", "--role", "security", "--key", &team.pem("risk")], &[]);
     assert_eq!(forged.status.code(), Some(3), "{}", said(&forged));
-    let commit = "fb829340dbb764a75c975d5bf413a4edb5e47107";
-    let record = team.interlock(&["live", "transition", "--by", "the proposer", "--commit", commit], &[]);
-    assert!(record.status.success(), "{}", said(&record));
 
     // What the verbs could open is open; what only evidence can open is not.
     let all = [
@@ -138,8 +134,7 @@ fn r_gate_1_to_9_no_combination_of_flags_environment_and_files_starts_live_with_
 
     // Arming is refused as long as anything else is closed, even with the phrase.
     let pem = team.pem("proposer");
-    let armed =
-        team.interlock(&["live", "arm", "--live-confirm", &team.hash, "--key", pem.to_str().unwrap()], &all);
+    let armed = team.interlock(&["live", "arm", "--live-confirm", &team.hash, "--key", &pem], &all);
     assert_eq!(armed.status.code(), Some(3), "{}", said(&armed));
     assert!(said(&armed).contains("LIVE_ARM_FAILED"), "{}", said(&armed));
 

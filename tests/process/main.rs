@@ -11,6 +11,8 @@ mod hostile_venue;
 mod kill;
 mod live;
 mod modes;
+mod panic;
+mod ready;
 mod recovery;
 mod session;
 mod stage;

@@ -27,8 +27,8 @@ const PATIENCE: Duration = Duration::from_mins(1);
 pub(crate) struct Calm;
 
 impl Calm {
-    const TEXT: &str = "[placement]\nidle = \"park\"\nunpinned = true\n[kill]\nlease_ms = 5000\nstall_after_ms = 60000\n\
-                        clock_step_max_ms = 5000\n[gateway]\ndecision_age_max_ms = 10000\n";
+    pub(crate) const TEXT: &str = "[placement]\nidle = \"park\"\nunpinned = true\n[kill]\nlease_ms = 5000\n\
+                                   stall_after_ms = 60000\nclock_step_max_ms = 5000\n[gateway]\ndecision_age_max_ms = 10000\n";
     /// Always wants an order or has one.
     const EAGER: &str = "[[strategy]]\nname = \"order_flow_imbalance\"\n[strategy.params]\nenter_centisigma = 1\n\
                          keep_centisigma = -1000\nevents_min = 1\nhalf_life_ms = 100\nspread_max_bp = 1000\ncooldown_ms = 300\n\

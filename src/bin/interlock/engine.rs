@@ -14,16 +14,15 @@ use interlock::ops::client::read_status;
 use interlock::ops::emergency::halted::{EXIT_CODE, Effect};
 use interlock::ops::emergency::holds;
 use interlock::ops::events::{Event, Level};
-use interlock::ops::lock::InstanceLock;
 use interlock::ops::paths::Paths;
 use interlock::run::access::Access;
 use interlock::run::audit::Audit;
 use interlock::run::carry::{self, Book, CarryOver};
-use interlock::run::clearance::{self, Asked};
+use interlock::run::clearance;
 use interlock::run::connects;
 use interlock::run::edges::Edges;
 use interlock::run::last_resort::{self, seconds};
-use interlock::run::live::{self, Cleared};
+use interlock::run::papers;
 use interlock::run::placement::Stage;
 use interlock::run::plan::{self, Environment, Mode, Plan};
 use interlock::run::prepare::{self, PrepareError, Prepared};
@@ -37,6 +36,7 @@ use serde_json::json;
 use crate::Failure;
 use crate::Outcome;
 use crate::args::{Common, Output, RunArgs};
+use crate::entry::{self, Entry, Instead};
 use crate::exit;
 use crate::screen::{Screen, summary};
 
@@ -81,7 +81,9 @@ pub(crate) fn run(common: &Common, args: &RunArgs) -> Outcome {
     let (venue, access) = open_venue(common, args, &mut plan, &environment)?;
     // Before anything is asked of anyone: a mode that does not fit its venue has started nothing.
     let is_embedded = venue.is_some() || args.venue.is_some();
-    let cleared = clear(args, &plan, &environment, &access, &held, (clock.now().ns, dry_run))?;
+    let asked = (args.live_confirm.as_deref(), dry_run, clock.now().ns);
+    let Entry { held, cleared, judged, instead } =
+        entry::enter(&mut plan, &environment, &access, held, asked)?;
     let edges = Edges::choose((plan.mode, dry_run), access, &environment, is_embedded, cleared)
         .map_err(|error| Failure { code: REFUSED, error: error.into() })?;
     let access = edges.access().clone();
@@ -97,30 +99,22 @@ pub(crate) fn run(common: &Common, args: &RunArgs) -> Outcome {
         PrepareError::UnknownSymbol(_) | PrepareError::Strategy { .. } => Failure::usage(e),
     })?;
     tell_unknown_filters(&prepared);
-    // No mode but live reaches real money, so they arm themselves, and say so; live's start is the act of arming, behind its
-    // gates. But never over the end of a session that nobody has looked at.
-    let unclean = session::ended_uncleanly(&held.0);
-    if unclean {
-        say(
-            "the previous session did not end by itself: starting tripped. Look at `interlock orders`, then run\n  \
-             interlock kill recover --cause \"WHY IT ENDED\" --by YOU",
-        );
-    }
-    let arm = !args.no_arm && !unclean;
+    let arm = !args.no_arm && ended_cleanly(&held.0);
     let ground = Ground::take(held, &clock).map_err(started_nothing)?;
     last_resort::on_panic(&ground.shared.page, &clock, plan.mode != Mode::Shadow);
     let paths = ground.paths.clone();
     let book = Book::of(&plan, &access, dry_run);
     let audited = (!args.recording.is_empty()).then(|| Audit::new(&prepared.table));
     let (audit, finding) = audited.unzip();
-    let session =
-        start(&plan, edges, rest, prepared, ground, (granted, environment.kill_switch, arm), audit)?;
+    let manner =
+        Manner { granted, kill_environment: environment.kill_switch, arm, instead: instead.as_ref() };
+    let session = start(&plan, edges, rest, prepared, ground, manner, audit)?;
     if !args.recording.is_empty() {
         follow_recording(&session.shared.clock, &paths, &access);
     }
     // After the session, whose start keeps every later thread off the hot cores.
-    let served = match clearance::serve(&plan, &paths, &environment, &session.shared.clock) {
-        Ok(served) => served,
+    let attended = match clearance::attend(&plan, &judged, &environment, &session, dry_run) {
+        Ok(attended) => attended,
         Err(error) => {
             session.stop().context("stopping the threads")?;
             return Err(Failure::from(error));
@@ -133,40 +127,32 @@ pub(crate) fn run(common: &Common, args: &RunArgs) -> Outcome {
             say(&format!("interlock: {error}"));
         }
     }
-    drop(served);
+    drop(attended);
     if let Some(finding) = finding.and_then(|f| f.recv().ok()) {
         write!(std::io::stdout(), "{finding}")?;
     }
     writeln!(std::io::stdout(), "System shutdown complete")?;
-    Ok(code)
+    // However well paper went: live was asked for, and refused.
+    Ok(if code == DONE && instead.is_some() { REFUSED } else { code })
+}
+
+/// Whether the engine may arm itself. No mode but live reaches real money, so they do, and say so; live's start is the act of
+/// arming, behind its gates. But never over the end of a session that nobody has looked at.
+fn ended_cleanly(paths: &Paths) -> bool {
+    let unclean = session::ended_uncleanly(paths);
+    if unclean {
+        say(
+            "the previous session did not end by itself: starting tripped. Look at `interlock orders`, then run\n  \
+             interlock kill recover --cause \"WHY IT ENDED\" --by YOU",
+        );
+    }
+    !unclean
 }
 
 fn tell_unknown_filters(prepared: &Prepared) {
     for filter in &prepared.unknown_filters {
         say(&format!("interlock: the venue has a filter that is not known here and not applied: {filter}"));
     }
-}
-
-/// The proof that live needs; nothing for every other mode. Refused with the list of what is missing.
-fn clear(
-    args: &RunArgs,
-    plan: &Plan,
-    environment: &Environment,
-    access: &Access,
-    (paths, lock): &(Paths, InstanceLock),
-    (now_ns, dry_run): (i64, bool),
-) -> Result<Option<Cleared>, Failure> {
-    if plan.mode != Mode::Live || dry_run {
-        return Ok(None);
-    }
-    let live_confirm = args.live_confirm.as_deref();
-    let asked = Asked { plan, environment, live_confirm, access: Ok(access), paths, now_ns };
-    live::clear(&clearance::case(&asked), paths, lock, now_ns).map(Some).map_err(|refused| {
-        if let live::Refused::Closed(assessment) = &refused {
-            say(&assessment.render());
-        }
-        Failure { code: REFUSED, error: refused.into() }
-    })
 }
 
 /// The recording begins to play when its first subscriber is there, and its clock to run: the engine's clock follows it.
@@ -185,7 +171,7 @@ fn follow_recording(clock: &Clock, paths: &Paths, access: &Access) {
 }
 
 /// Errors of a start: the user's to mend, so exit code 2.
-fn started_nothing(error: StartError) -> Failure {
+pub(crate) fn started_nothing(error: StartError) -> Failure {
     match error {
         StartError::Lock(_)
         | StartError::DataDir { .. }
@@ -260,6 +246,14 @@ pub(crate) fn recording(files: &[PathBuf], full_speed: bool) -> Option<Recording
     })
 }
 
+/// How a session is started, besides its parts.
+struct Manner<'a> {
+    granted: Granted,
+    kill_environment: bool,
+    arm: bool,
+    instead: Option<&'a Instead>,
+}
+
 #[expect(clippy::too_many_arguments, reason = "everything that a session is made of, once")]
 fn start(
     plan: &Plan,
@@ -267,7 +261,7 @@ fn start(
     rest: interlock::net::Rest,
     prepared: Prepared,
     ground: Ground,
-    (granted, kill_environment, arm): (Granted, bool, bool),
+    manner: Manner<'_>,
     audit: Option<Audit>,
 ) -> Result<Session, Failure> {
     let first = Setup::first_answers(&prepared);
@@ -276,6 +270,9 @@ fn start(
     let now_ns = ground.shared.clock.now().ns;
     let mut carried = CarryOver::read(&ground.paths, book, session_names, &plan.limits().layers, now_ns)
         .map_err(started_nothing)?;
+    let papers = papers::gather(plan, &ground.paths, now_ns).map_err(started_nothing)?;
+    carried.notes.extend(papers.notes.into_iter().chain(manner.instead.map(Instead::note)));
+    carried.events.extend(papers.events.into_iter().chain(manner.instead.map(|i| i.event(now_ns))));
     let Prepared { table, limits, running, strategies, .. } = prepared;
     let seed = ground.shared.page.boot_id();
     let books = if edges.has_account() {
@@ -308,9 +305,9 @@ fn start(
         strategies,
         rest,
         first,
-        granted,
-        kill_environment,
-        arm,
+        granted: manner.granted,
+        kill_environment: manner.kill_environment,
+        arm: manner.arm,
         audit,
         last_stage: Stage::Gateway,
         dry_run: false,

@@ -4,6 +4,7 @@ mod args;
 mod config;
 mod drill;
 mod engine;
+mod entry;
 mod evidence;
 mod incident;
 mod journal;

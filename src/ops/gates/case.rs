@@ -2,6 +2,7 @@
 //! [`Case`] can only be gathered, never written by hand, so that nobody outside this folder can make one up.
 
 use secrecy::SecretString;
+use serde_json::{Value, json};
 
 use super::books::Books;
 use super::config::{EnforcementSection, EnvironmentSection, GatesSection, Signer};
@@ -9,6 +10,7 @@ use super::drills::{self, Drills};
 use super::statement::{Demand, Kind, Role, Statement};
 use super::token::{self, TokenRecord};
 use super::transition::{self, Transition};
+use crate::ops::events::rfc3339;
 use crate::ops::paths::Paths;
 use crate::ops::readiness::{self, Readiness};
 
@@ -126,6 +128,17 @@ impl Case {
     /// The hash of the configuration that is judged.
     pub fn config_hash(&self) -> &str {
         &self.sources.config_hash
+    }
+
+    /// What people signed and made, in full. Of the token only its hash, as its file has it.
+    pub(super) fn papers(&self) -> Value {
+        let found = |statement: &Result<Statement, String>| json!(statement.as_ref().ok());
+        let sign_offs = self.sign_offs.iter().map(found).collect::<Vec<_>>();
+        json!({
+            "sign_offs": sign_offs, "arming": found(&self.arming), "token": self.token_record.as_ref().ok(),
+            "transition": self.transition.as_ref().ok(),
+            "readiness": self.sources.readiness.to_json(&rfc3339(self.sources.now_ns)),
+        })
     }
 
     /// The allowlist in force.

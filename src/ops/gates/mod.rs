@@ -143,6 +143,7 @@ pub struct Cleared {
     symbols: Vec<String>,
     transition: Transition,
     books: Books,
+    papers: Value,
 }
 
 /// Judges a case and, if every gate is open, uses up token and arming. The lock shows that no other engine of this data
@@ -158,6 +159,7 @@ pub fn pass(case: &Case, _lock: &InstanceLock) -> Result<Cleared, Refused> {
     else {
         return Err(Refused::Closed(Box::new(assessment)));
     };
+    let papers = case.papers();
     token::use_up(&books, record, case.sources.now_ns).map_err(Refused::NotRecorded)?;
     let path = books.arming();
     files::remove(&path).map_err(|error| Refused::NotRecorded(format!("{}: {error}", path.display())))?;
@@ -167,6 +169,7 @@ pub fn pass(case: &Case, _lock: &InstanceLock) -> Result<Cleared, Refused> {
         symbols: case.allowlist(),
         transition: transition.clone(),
         books,
+        papers,
     })
 }
 
@@ -186,6 +189,13 @@ impl Cleared {
     /// Every gate with its evidence, for the session's header.
     pub const fn assessment(&self) -> &Assessment {
         &self.assessment
+    }
+    /// For the session's header: every gate with its evidence, and the papers themselves (sign-offs, arming, token's hash,
+    /// transition record, readiness), whose files are replaced and used up, while the journal's chain keeps them.
+    pub fn record(&self) -> Value {
+        let mut record = self.assessment.to_json();
+        record["papers"] = self.papers.clone();
+        record
     }
     /// `LIVE_CLEARED`: who armed what.
     pub fn event(&self, at_ns: i64, session: &str) -> Event {

@@ -4,6 +4,30 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::Verdict;
+
+/// From which verdict on a live session trips (R-GATE-5).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum TripsAt {
+    /// From anything that isn't GO, as a start is refused.
+    #[default]
+    #[serde(rename = "CONDITIONAL")]
+    Conditional,
+    /// Only from `NO_GO`; `CONDITIONAL` is told.
+    #[serde(rename = "NO_GO")]
+    NoGo,
+}
+
+impl TripsAt {
+    /// The mildest verdict that trips.
+    pub const fn verdict(self) -> Verdict {
+        match self {
+            Self::Conditional => Verdict::Conditional,
+            Self::NoGo => Verdict::NoGo,
+        }
+    }
+}
+
 /// `[readiness]` (R-RDY-1, R-RDY-2).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -34,6 +58,10 @@ pub struct ReadinessSection {
     pub execution_drift_centi_bp_max: u32,
     /// No CRITICAL event for so many days.
     pub critical_free_days: u32,
+    /// A live session is judged anew so often, seconds.
+    pub live_every_s: u32,
+    /// From which verdict on it trips: `CONDITIONAL` or `NO_GO`.
+    pub live_trips_at: TripsAt,
 }
 
 impl Default for ReadinessSection {
@@ -52,6 +80,8 @@ impl Default for ReadinessSection {
             execution_sessions: 7,
             execution_drift_centi_bp_max: 200,
             critical_free_days: 14,
+            live_every_s: 60,
+            live_trips_at: TripsAt::Conditional,
         }
     }
 }
@@ -59,7 +89,7 @@ impl Default for ReadinessSection {
 impl ReadinessSection {
     /// Whether the figures make sense.
     pub fn check(&self) -> Result<(), String> {
-        let ranges: [(&str, u32, u32, u32, &str); 9] = [
+        let ranges: [(&str, u32, u32, u32, &str); 10] = [
             ("report_age_max_h", self.report_age_max_h, 1, 48, "a daily report is of the day"),
             (
                 "paper_streak_days_min",
@@ -75,6 +105,7 @@ impl ReadinessSection {
             ("execution_sessions", self.execution_sessions, 1, 90, "0 would compare nothing"),
             ("execution_drift_centi_bp_max", self.execution_drift_centi_bp_max, 1, 100_000, "10 % at most"),
             ("critical_free_days", self.critical_free_days, 1, 366, "0 would look at nothing"),
+            ("live_every_s", self.live_every_s, 1, 3_600, "0 would never look"),
         ];
         for (key, value, min, max, why) in ranges {
             if value < min || value > max {

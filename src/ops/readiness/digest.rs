@@ -182,16 +182,20 @@ fn fold(dir: &Path, summary: &SessionSummary, is_last: bool) -> Result<Digest, S
     Ok(fold.digest)
 }
 
-/// The digests of a data directory's sessions, oldest first. `keep` is the data directory that keeps those that are final.
-pub fn digests(of: &Paths, keep: &Paths) -> Result<Vec<Digest>, String> {
+/// The digests of a data directory's sessions of one mode, oldest first. `keep` is the data directory that keeps those that are
+/// final. Sessions of other modes are not read: the one that asks may be among them, and long.
+pub fn digests(of: &Paths, mode: &str, keep: &Paths) -> Result<Vec<Digest>, String> {
     let dir = of.data.join("journal");
     if !files::may_exist(&dir) {
         return Ok(Vec::new());
     }
     let all = sessions(&dir).map_err(|error| format!("{}: {error}", dir.display()))?;
-    let mut found = Vec::with_capacity(all.len());
+    let mut found = Vec::new();
     for (at, summary) in all.iter().enumerate() {
         let is_last = at + 1 == all.len();
+        if summary.header.mode != mode {
+            continue;
+        }
         let place = kept_at(keep, &summary.header.session);
         if let Some(kept) = kept(&place, summary) {
             found.push(kept);

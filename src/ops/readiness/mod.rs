@@ -11,20 +11,22 @@ mod paper;
 pub mod serve;
 mod signs;
 mod table;
+mod watch;
 
 use std::fmt::Write as _;
 
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-pub use config::ReadinessSection;
+pub use config::{ReadinessSection, TripsAt};
 pub use digest::{Digest, digests};
 pub use layers::preservation_level;
-pub use signs::{Signs, Sources, stops};
+pub use signs::{PAPER, Signs, Sources, stops};
 pub use table::{CONDITIONS, Condition};
+pub use watch::{Eye, Judge, Watch};
 
-/// The CRITICAL event of a live start without GO. It follows from the evidence and is none itself: if it counted as an alert, a
-/// start that came too early would forbid the next one for two weeks.
+/// The CRITICAL event of a live start without GO, and of a live session that loses it. It follows from the evidence and is none
+/// itself: if it counted as an alert, a start that came too early would forbid the next one for two weeks.
 pub const NOT_GO: &str = "READINESS_NOT_GO";
 
 /// How ready.

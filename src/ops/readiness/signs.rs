@@ -19,6 +19,8 @@ use crate::types::{Now, Reason};
 
 /// Nanoseconds of an hour.
 const HOUR_NS: i64 = 3_600 * NS_PER_S;
+/// Name of the mode, and of the folder in which it goes on beside a live one.
+pub const PAPER: &str = "paper";
 /// What a finding is.
 type Finding = Result<String, String>;
 
@@ -87,8 +89,12 @@ impl Signs {
 
 /// The paper sessions that there were.
 fn paper_sessions(paper: &Paths, keep: &Paths) -> Result<Vec<Digest>, String> {
-    let all = digest::digests(paper, keep)?;
-    Ok(all.into_iter().filter(|d| d.mode == "paper" && !d.dry_run).collect())
+    let mut all = digest::digests(paper, PAPER, keep)?;
+    // Where paper goes on when a live start was refused.
+    all.extend(digest::digests(&Paths::new(&paper.data.join(PAPER), None), PAPER, keep)?);
+    all.retain(|d| !d.dry_run);
+    all.sort_by_key(|d| d.started_ns);
+    Ok(all)
 }
 
 fn streak(days: &[i64], now_ns: i64, min: u32) -> Finding {

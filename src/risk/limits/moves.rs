@@ -1,5 +1,5 @@
-//! Which instruments moved together lately: measured from the middles of their quotes, once an interval, in whole numbers, so
-//! that a replay finds the same (R-LIM-6).
+//! Which instruments moved together lately: measured from the middles of their quotes, once an interval, in whole numbers,
+//! so that a replay finds the same (R-LIM-6).
 //!
 //! A pair moves together when its returns' correlation reaches the bound, and as long as too little of it is known: a
 //! measurement that is missing counts against the entry. Measured is added to what is configured, and takes nothing from it,
