@@ -4,7 +4,7 @@ use std::sync::OnceLock;
 
 use interlock::event::{Body, Depth};
 use interlock::types::{InstrumentId, InstrumentTable, Now, Symbol};
-use interlock::venue::binance::rest;
+use interlock::venue::binance::{rest, rest_account};
 use interlock::wire::json::{PADDING, Padded};
 
 /// The rules of the instruments of the targets, as the venue tells them.
@@ -124,4 +124,31 @@ pub(crate) fn rest(data: &[u8]) {
         }
     }
     let _error = rest::parse_error(data).is_some();
+    reconcile(table, data);
+}
+
+/// The answers of a reconcile: of our instruments, never of less than nothing, and one that can't be read is not left out.
+fn reconcile(table: &InstrumentTable, data: &[u8]) {
+    if let Ok(account) = rest_account::parse_totals(table, data) {
+        assert_eq!(account.totals.len(), table.assets().len(), "one place for each asset");
+        assert!(account.totals.iter().flatten().all(|total| total.units() >= 0), "{account:?}");
+    }
+    let entries = serde_json::from_slice::<serde_json::Value>(data).ok();
+    let entries = entries.as_ref().and_then(|value| value.as_array()).map(Vec::len);
+    if let Ok(trades) = rest_account::parse_my_trades(table, InstrumentId(0), data) {
+        assert!(entries.is_none_or(|entries| entries == trades.len()), "every trade of the answer");
+        for trade in trades {
+            check_fact(&Body::Order(trade), table);
+        }
+    }
+    if let Ok(order) = rest_account::parse_order(InstrumentId(1), data) {
+        check_fact(&Body::Order(order), table);
+    }
+    if let Ok(open) = rest_account::parse_open(table, data) {
+        assert!(entries.is_none_or(|entries| entries == open.len()), "every order of the answer");
+        for one in open {
+            assert!(one.instrument.is_none_or(|id| table.get(id).is_some()), "{one:?}");
+            assert!(one.order.qty.units() >= 0 && one.order.filled.units() >= 0, "{one:?}");
+        }
+    }
 }
