@@ -21,6 +21,14 @@ pub const FILLS_REMEMBERED: usize = 4_096;
 /// signal in (R-LIM-6).
 pub const INTENTS_PER_FACT_MAX: usize = 16;
 
+/// How soon an exit that the venue refused is tried again; each refusal in a row doubles it.
+pub const EXIT_RETRY_FIRST_NS: i64 = 100_000_000;
+/// The longest that it waits for that: a position without its exit is looked at again within the time that the fastest recovery
+/// drill allows.
+pub const EXIT_RETRY_MAX_NS: i64 = 5_000_000_000;
+/// Exits that a venue may refuse in a row on an instrument before that is an incident: by then about three seconds have passed.
+pub const EXIT_REFUSALS_MAX: u32 = 6;
+
 /// Slots of the rings between stages. A REST snapshot of 1,000 levels a side is 500 facts and must fit beside the
 /// live stream.
 pub const LINE_RING_SLOTS: usize = 8_192;
@@ -70,6 +78,10 @@ pub const HEARTBEATS_MAX: usize = 16;
 /// Longest configuration file.
 pub const CONFIG_BYTES_MAX: usize = 1 << 20;
 
+const _: () = assert!(
+    EXIT_RETRY_FIRST_NS << (EXIT_REFUSALS_MAX - 1) < EXIT_RETRY_MAX_NS,
+    "somebody is told before the wait is at its longest"
+);
 const _: () =
     assert!(LINE_RING_RESERVE * 2 < LINE_RING_SLOTS, "market data must have more room than the reserve");
 const _: () = assert!(RETURN_RING_SLOTS <= LINE_RING_RESERVE, "every reply must find room on the line");

@@ -29,7 +29,7 @@ use crate::ops::lock::{InstanceLock, LockError};
 use crate::ops::paths::Paths;
 use crate::ops::reconcile::books::Bookkeeper;
 use crate::ops::reconcile::carry::ACCOUNT_NOTE;
-use crate::ops::reconcile::{Carry, Footing, Standing, bookkeeper, standing};
+use crate::ops::reconcile::{Carry, Standing, bookkeeper, standing};
 use crate::ops::socket::{Policy, Server, SocketError};
 use crate::ops::watch::{self, Snapshot, View, Watcher};
 use crate::ops::watchdog::Watchdog;
@@ -47,7 +47,7 @@ use super::papers::PAPERS_NOTE;
 use super::placement::{self, Placement, PlacementError, Stage};
 use super::plan::Plan;
 use super::prepare::Prepared;
-use super::reconcile::{Boot, Reconciler, ReconcilerParts, Rules};
+use super::reconcile::{self, Boot, Reconciler, ReconcilerParts, Rules};
 use super::rest_worker::RestWorker;
 use super::shadow::{self, About, Collector, Scribe};
 
@@ -268,6 +268,9 @@ pub fn start(ground: Ground, parts: impl Assemble, mut setup: Setup) -> Result<S
     tell_the_halt_tool(&paths, &setup.halt)?;
 
     let mut line = parts.assemble(&shared);
+    let instruments = setup.prepared_table.all().len();
+    let footing = core::mem::take(&mut setup.books.carry.ground);
+    let footing = reconcile::ground(footing, epoch, &setup.carried.facts, instruments);
     carry_over(&mut setup, &mut line.ends.found)?;
     let Boot { source, carry, account } = core::mem::take(&mut setup.books);
     tell_first(&mut line.ends.found, &carry)?;
@@ -309,7 +312,7 @@ pub fn start(ground: Ground, parts: impl Assemble, mut setup: Setup) -> Result<S
         events: events.sender(),
         table: setup.prepared_table.clone(),
         strategies: setup.strategies.clone(),
-        ground: Footing { epoch, ..carry.ground },
+        ground: footing,
         rules: Rules::of(&setup.plan),
         clock: shared.clock.clone(),
         stop: stops.rest.clone(),

@@ -7,19 +7,63 @@
 //! The way out: the strategy's own orders there are cancelled and their end is waited for, then what is held is sold at a
 //! price that the market should take at once, again until nothing is left that the venue would take. Meanwhile the strategy
 //! isn't heard. Nothing here ends by a timer; timers only say when to ask again.
+//!
+//! An exit that the *venue* refuses is tried again after a wait that doubles up to [`EXIT_RETRY_MAX_NS`], and never given up:
+//! what is held stays guarded, without a storm that would get the account banned. What never left us (no connection, no
+//! budget) is no word of the venue's and waits no longer than before.
 
-use crate::event::{Action, Claim, Fact};
-use crate::limits::INTENTS_PER_FACT_MAX;
+use crate::event::{Action, Change, Claim, Fact};
+use crate::limits::{EXIT_RETRY_FIRST_NS, EXIT_RETRY_MAX_NS, INTENTS_PER_FACT_MAX};
 use crate::strategy::Wish;
 use crate::strategy::context::{CANCEL_RETRY_NS, has_passed, shifted};
 use crate::types::time::NS_PER_MS;
-use crate::types::{ClientOrderId, OrderState, Position, Price};
+use crate::types::{ClientOrderId, OrderState, Position, Price, StrategyId};
 
 use super::operator::Task;
 use super::{Own, Runner, Signal, Sink, Who};
 
 /// How long a step may take before it is asked for again.
 const RETRY_NS: i64 = 250 * NS_PER_MS;
+
+/// Exits that the venue refused one after the other, and since when.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Refusals {
+    in_a_row: u32,
+    last_ns: i64,
+}
+
+impl Refusals {
+    /// What became of an exit: the venue refused it, or took it, or it is neither.
+    pub(super) const fn note(&mut self, before: OrderState, after: OrderState, now_ns: i64) {
+        match after {
+            OrderState::Rejected if !before.is_terminal() => {
+                self.in_a_row = self.in_a_row.saturating_add(1);
+                self.last_ns = now_ns;
+            }
+            OrderState::Acknowledged | OrderState::PartiallyFilled | OrderState::Filled => {
+                *self = Self::none();
+            }
+            _ => {}
+        }
+    }
+
+    pub(super) const fn none() -> Self {
+        Self { in_a_row: 0, last_ns: 0 }
+    }
+
+    /// How long the next one waits from the last refusal on.
+    const fn pause_ns(self) -> i64 {
+        // Sixteen doublings are beyond any maximum, and far from the width of the number.
+        let doublings = if self.in_a_row > 16 { 16 } else { self.in_a_row.saturating_sub(1) };
+        let pause_ns = EXIT_RETRY_FIRST_NS << doublings;
+        if pause_ns < EXIT_RETRY_MAX_NS { pause_ns } else { EXIT_RETRY_MAX_NS }
+    }
+
+    /// Whether the next exit may be asked for.
+    pub(super) const fn allow(self, now_ns: i64) -> bool {
+        self.in_a_row == 0 || has_passed(now_ns, self.last_ns, self.pause_ns())
+    }
+}
 
 /// Distances in hundredths of a percent; 0 = none of that kind.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -124,6 +168,19 @@ impl Exits {
 }
 
 impl Signal {
+    /// What became of an exit counts for whoever raised it: a strategy's for the strategy, the operator's for the instrument.
+    pub(super) fn note_exit(&mut self, change: &Change, now_ns: i64) {
+        let Some(order) = self.ledger.get(change.client).filter(|order| order.reduce_only) else { return };
+        let refusals = if order.strategy == StrategyId::OPERATOR {
+            self.markets.get_mut(change.instrument.index()).map(|market| &mut market.operator.refusals)
+        } else {
+            self.runners.get_mut(usize::from(order.extra.runner)).map(|runner| &mut runner.exit_refusals)
+        };
+        if let Some(refusals) = refusals {
+            refusals.note(change.before, change.after, now_ns);
+        }
+    }
+
     /// Goes on with every way out that has begun and whose next step is due.
     pub(super) fn leave_on(&mut self, fact: &Fact, sink: &mut Sink<'_>) {
         for at in 0..self.runners.len() {
@@ -168,6 +225,9 @@ impl Signal {
             return;
         }
         if let Some(action) = self.closing(market, &position) {
+            if !self.runners[at].exit_refusals.allow(fact.recv_ns) {
+                return;
+            }
             let wish = Wish { reduce_only: true, action, claim: Claim::NONE };
             self.raise(who, &wish, fact, sink);
             self.runners[at].exits.asked(fact.recv_ns);

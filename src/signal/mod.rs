@@ -29,7 +29,7 @@ use crate::types::{
     StrategyId, TradeId,
 };
 
-use exits::Exits;
+use exits::{Exits, Refusals};
 use operator::{Progress, Task};
 
 pub use bars::{BarBuilder, GRACE_NS};
@@ -101,6 +101,7 @@ struct Runner {
     /// When an order of its was last refused; 0 = never.
     refused_ns: i64,
     exits: Exits,
+    exit_refusals: Refusals,
 }
 
 /// Who asks, and on what.
@@ -344,6 +345,8 @@ impl Signal {
         for at in market.runners.clone() {
             let Runner { exits, position, .. } = &mut self.runners[at];
             if exits.on_bid(quote.bid.price, position) {
+                // The guard's own way out begins anew: it does not wait for what the strategy was refused.
+                self.runners[at].exit_refusals = Refusals::default();
                 self.leave(at, fact, sink);
             }
             self.call(at, fact, sink, |strategy, context| strategy.on_quote(context, quote));
@@ -463,6 +466,7 @@ impl Signal {
                 runner.exits.follow(&runner.position);
             }
         }
+        self.note_exit(change, fact.recv_ns);
         if let Some(at) = owner.filter(|&at| at < self.runners.len()) {
             if matches!(change.after, OrderState::NotSent | OrderState::Rejected) {
                 self.runners[at].refused_ns = fact.recv_ns;
@@ -552,9 +556,15 @@ impl Signal {
         let is_cancel = matches!(wish.action, Action::Cancel { .. });
         let refused_ns = self.runners[who.runner].refused_ns;
         let paused = !is_cancel && !has_passed(now_ns, refused_ns, REFUSAL_PAUSE_NS);
+        let refused_exit = wish.reduce_only && !self.runners[who.runner].exit_refusals.allow(now_ns);
         let leaving = self.runners[who.runner].exits.is_leaving() && !is_cancel;
         let held_back = market.frozen && !wish.reduce_only && !is_cancel;
-        !self.stopping && market.operator.task == Task::None && !paused && !held_back && !leaving
+        !self.stopping
+            && market.operator.task == Task::None
+            && !paused
+            && !held_back
+            && !leaving
+            && !refused_exit
     }
 
     /// An entry at the size that weight and preservation leave of it, on the lot grid. What comes out too small is raised all
@@ -643,6 +653,7 @@ impl Runner {
             last_bar_ns: i64::MIN,
             refused_ns: 0,
             exits: Exits::default(),
+            exit_refusals: Refusals::default(),
         }
     }
 

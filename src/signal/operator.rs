@@ -8,6 +8,7 @@ use crate::strategy::context::{acceptable, limit, shifted};
 use crate::types::time::NS_PER_MS;
 use crate::types::{Instrument, OrderState, Position, Price, Qty, Side, TimeInForce};
 
+use super::exits::Refusals;
 use super::{Own, Signal, Sink, Who};
 
 /// How far a close goes beyond the best price: it must be filled, within the collar of risk.
@@ -33,6 +34,8 @@ pub(super) struct Progress {
     pub(super) task: Task,
     /// When the last step was asked for; 0 = not yet.
     pub(super) asked_ns: i64,
+    /// Closes that the venue refused.
+    pub(super) refusals: Refusals,
 }
 
 impl Progress {
@@ -42,6 +45,7 @@ impl Progress {
             self.task = task;
         }
         self.asked_ns = 0;
+        self.refusals = Refusals::none();
     }
     pub(super) const fn is_due(&self, now_ns: i64) -> bool {
         self.asked_ns == 0 || now_ns.saturating_sub(self.asked_ns) >= RETRY_NS
@@ -94,6 +98,9 @@ impl Signal {
 
     /// Closes each strategy's position under the operator's name, and what is held beyond them. Whether anything was asked.
     fn close_all(&mut self, at: usize, fact: &Fact, sink: &mut Sink<'_>) -> bool {
+        if !self.markets[at].operator.refusals.allow(fact.recv_ns) {
+            return false;
+        }
         let mut asked = false;
         for runner in self.markets[at].runners.clone() {
             let position = self.runners[runner].position;

@@ -233,6 +233,8 @@ reasons! {
     Internal = 91, "INTERNAL";
     /// Live was to be started, and readiness was not GO.
     NotReady = 200, "NOT_READY";
+    /// The venue refused exits again and again: what is held can't be sold.
+    ExitRefused = 95, "EXIT_REFUSED";
     /// The engine rolled itself back to shadow.
     Rollback = 92, "ROLLBACK";
 }

@@ -25,7 +25,7 @@ pub(crate) fn strategies() -> Vec<String> {
 }
 
 pub(crate) fn book(account: &str) -> Book {
-    Book { name: "testnet".to_owned(), account: account.to_owned() }
+    Book::new("testnet", account)
 }
 
 pub(crate) fn header(session: &str, epoch: u32, over: &CarryOver) -> SessionHeader {
@@ -172,6 +172,29 @@ fn r_ord_4_a_boot_starts_from_what_the_journal_holds_in_whatever_order_it_stands
     }
 }
 
+/// Orders and layers name the account alike: by the venue's number of it. Records under the name of before are still its own, and
+/// another number is another account, whatever the key file holds.
+#[test]
+fn r_ord_4_the_account_has_one_name_and_answers_to_its_former_one() {
+    let data = tempfile::tempdir().unwrap();
+    bought(data.path(), "0123456789abcdef", false);
+    let paths = Paths::new(data.path(), None);
+    let layers = Plan::default().limits().layers;
+    let of = |former: &str, uid: Option<&str>| {
+        let book = Some(book(former).on(uid));
+        CarryOver::read(&paths, book, (&table(), &strategies()), &layers, START_NS + S).unwrap()
+    };
+    let held = |over: &CarryOver| stages(over).0.position(ETH).qty;
+    let same = of("0123456789abcdef", Some("4711"));
+    assert_eq!((held(&same), told(&same)), (qty("1"), vec!["STATE_REBUILT"]));
+    assert_eq!(same.notes[0].1, json!({ "name": "testnet", "account": "4711" }), "the one name, from now on");
+    let other = of("fedcba9876543210", Some("4711"));
+    assert_eq!((held(&other), told(&other)), (Qty::ZERO, vec!["STATE_REBUILT", "CARRY_POSITIONS_DROPPED"]));
+    // A session under the one name: the key may be another one now, the account may not.
+    write_session(data.path(), &header("20231115T221320Z-000002", 2, &same), &[]);
+    assert_eq!(told(&of("fedcba9876543210", Some("4712"))), ["STATE_REBUILT", "CARRY_POSITIONS_DROPPED"]);
+}
+
 #[test]
 fn r_ord_4_the_state_file_is_believed_only_as_long_as_the_journal_has_not_grown() {
     let data = tempfile::tempdir().unwrap();
@@ -277,7 +300,7 @@ fn nothing_is_carried_where_nothing_is_held() {
     let over = CarryOver::read(&paths, None, (&table(), &strategies()), &layers, START_NS).unwrap();
     assert!(over.facts.is_empty() && over.notes.is_empty());
     // A book that was never opened begins with nothing, and says so on the line.
-    let fresh = Book { name: "paper".to_owned(), account: "paper".to_owned() };
+    let fresh = Book::new("paper", "paper");
     let over = CarryOver::read(&paths, Some(fresh), (&table(), &strategies()), &layers, START_NS).unwrap();
     assert!(over.events.is_empty());
     let (risk, _) = stages(&over);

@@ -1,8 +1,9 @@
 //! The switch of a strategy: a named person with a cause, durable before it loosens anything (C9, R-LIM-5, R-LIM-6).
 
-use interlock::event::{CommandKind, Fact, Record};
+use interlock::event::{Action, Claim, CommandKind, Fact, Intent, Record, ReplyKind};
+use interlock::limits::EXIT_REFUSALS_MAX;
 use interlock::ops::control::LimitMarks;
-use interlock::types::{ClientOrderId, Side, StrategyId};
+use interlock::types::{ClientOrderId, Now, Reason, Side, StrategyId};
 use serde_json::{Value, json};
 
 use crate::control_rig::{Disk, Operator, Options, Rig};
@@ -114,4 +115,65 @@ fn r_gate_4_a_bounded_limit_that_prices_carry_past_is_told_once_for_each_rise() 
     see(&mut rig, facts.quote_at(BTC, "100000", "100000.02"));
     rig.run_for(3_000);
     assert_eq!(told(&rig, "LIMIT_BREACH", "max_total_notional"), 1, "over 100");
+}
+
+/// R-KILL-1: exits that the venue refuses again and again are an incident: nothing more is bought, and somebody must look. A
+/// recovery gives it as many tries again; an exit that is taken clears it.
+#[test]
+fn exits_that_the_venue_refuses_in_a_row_trip_and_are_told() {
+    let mut rig = Rig::new();
+    rig.arm();
+    let mut facts = Facts::new();
+    let count = |rig: &Rig| rig.events().iter().filter(|(name, _)| name == "EXIT_REFUSED").count();
+    let mut counter = 0;
+    let mut exit = |rig: &mut Rig, kind: ReplyKind, reduce_only: bool| {
+        counter += 1;
+        let client = ClientOrderId::new(1, counter);
+        let intent = Intent {
+            client,
+            cause_seq: 1,
+            cause_ns: facts.now_ns,
+            strategy: StrategyId(0),
+            owner: StrategyId(0),
+            instrument: BTC,
+            reduce_only,
+            action: Action::Place(crate::market::spec(Side::Sell, "60000", "0.001")),
+            claim: Claim::NONE,
+        };
+        rig.view.observe(1, &Record::Intent(intent));
+        for kind in [ReplyKind::Sent, kind] {
+            let fact = facts.reply(kind, client, false);
+            rig.view.observe(1, &Record::Fact(fact));
+        }
+    };
+    let trips = |rig: &Rig| rig.page.view(Now::default()).is_tripped();
+    for _ in 0..EXIT_REFUSALS_MAX {
+        exit(&mut rig, ReplyKind::Rejected, false);
+    }
+    for _ in 1..EXIT_REFUSALS_MAX {
+        exit(&mut rig, ReplyKind::Rejected, true);
+    }
+    rig.run_for(3_000);
+    assert!(
+        !trips(&rig) && count(&rig) == 0,
+        "entries do not count, and one exit less than the bound is none"
+    );
+    exit(&mut rig, ReplyKind::Rejected, true);
+    rig.run_for(3_000);
+    assert!(trips(&rig) && count(&rig) == 1);
+    assert_eq!(rig.page.last_trip().0, Reason::ExitRefused);
+    exit(&mut rig, ReplyKind::Rejected, true);
+    rig.run_for(3_000);
+    assert_eq!(count(&rig), 1, "told once");
+    for _ in 1..EXIT_REFUSALS_MAX {
+        exit(&mut rig, ReplyKind::Rejected, true);
+    }
+    rig.run_for(3_000);
+    assert_eq!(count(&rig), 2, "and again when as many more were refused");
+    exit(&mut rig, ReplyKind::Accepted, true);
+    for _ in 1..EXIT_REFUSALS_MAX {
+        exit(&mut rig, ReplyKind::Rejected, true);
+    }
+    rig.run_for(3_000);
+    assert_eq!(count(&rig), 2, "one was taken in between");
 }

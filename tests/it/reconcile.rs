@@ -7,17 +7,19 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use interlock::agent::runner::{RunnerConfig, StopFlag};
 use interlock::agent::{Agent, AgentRunner, Clock, IdleStrategy};
 use interlock::event::ledger::Ledger;
-use interlock::event::{Action, Body, Fact, OrderUpdate, Record, ReplyKind};
+use interlock::event::{
+    Action, Body, CarriedOrder, CarriedPosition, Carry, CarryHead, Fact, OrderUpdate, Record, ReplyKind,
+};
 use interlock::journal::Observer;
 use interlock::journal::entry::Control as Act;
 use interlock::ops::control::{Receipt, Recorder};
 use interlock::ops::events::Events;
-use interlock::ops::reconcile::books::{Bookkeeper, Books, exact};
-use interlock::ops::reconcile::{Footing, Outcome, Report, Reports, Standing, bookkeeper, standing};
-use interlock::run::reconcile::{Reconciler, ReconcilerParts, Rules, Source};
+use interlock::ops::reconcile::books::{Booked, Bookkeeper, Books, exact};
+use interlock::ops::reconcile::{Footing, Held, Outcome, Report, Reports, Standing, bookkeeper, standing};
+use interlock::run::reconcile::{Reconciler, ReconcilerParts, Rules, Source, ground};
 use interlock::types::{
-    AssetId, ClientOrderId, InstrumentId, InstrumentTable, Now, OrderState, Position, Qty, Side, TradeId,
-    VenueOrderId,
+    AssetId, Cash, ClientOrderId, InstrumentId, InstrumentTable, Now, OrderState, Position, Qty, Side,
+    StrategyId, TradeId, VenueOrderId,
 };
 use interlock::venue::binance::rest_account::{AccountTotals, OrderName};
 use rand::rngs::SmallRng;
@@ -352,13 +354,8 @@ fn f14_recovery_and_stream_in_any_order_count_each_fill_once() {
             let order = placed(EPOCH, counter, Side::Buy, "1");
             let there = rig.place(&mut facts, &order);
             line.push(Body::Order(there));
-            let tracked = interlock::event::ledger::tracked(
-                order.client,
-                BTC,
-                interlock::types::StrategyId(0),
-                &order.spec,
-                (),
-            );
+            let tracked =
+                interlock::event::ledger::tracked(order.client, BTC, StrategyId(0), &order.spec, ());
             ledger.enter(tracked).unwrap();
             for part in 1..=rng.random_range(1..=4_u64) {
                 let trade = counter * 10 + part;
@@ -539,5 +536,146 @@ fn f11_the_same_reports_in_any_order_and_twice_come_to_the_same_books() {
         view.names.clear();
         assert_eq!(view.booked, view.traded);
         assert_eq!(first.get_or_insert_with(|| view.clone()), &view);
+    }
+}
+
+/// C21: a fill that we booked and the venue does not list. It halts, naming the line; adopting strikes it and brings the position
+/// back for the strategy whose it was, and a later trade under the same number is a trade like any other.
+#[test]
+fn a_booked_trade_that_the_venue_does_not_list_is_struck_by_adopting() {
+    let (mut rig, mut facts) = (Rig::new(Account::new(), Footing::default(), false), Facts::new());
+    rig.balanced();
+    let order = placed(EPOCH, 1, Side::Buy, "1");
+    rig.place(&mut facts, &order);
+    rig.balanced();
+    // With a fee of what was bought: the position is less than the quantity.
+    let fact = facts.fill(&order, price("100"), 5, qty("0.4"), qty("0.4"));
+    let Body::Order(update) = fact.body else { panic!("{fact:?}") };
+    let update = OrderUpdate { fee: qty("0.001"), fee_asset: BTC_ASSET, ..update };
+    rig.fact(Fact { body: Body::Order(update), ..fact });
+    let report = rig.round();
+    assert_eq!(
+        (report.outcome, report.attempts, &report.frozen[..]),
+        (Outcome::Mismatch, 3, &[BTC][..]),
+        "{report:?}"
+    );
+    assert!(report.differences.iter().any(|d| d.contains("trade 5 of order")), "{report:?}");
+    rig.standing.ask_to_adopt();
+    rig.balanced();
+    let told: Vec<_> = rig.told.try_iter().collect();
+    let [Body::Carried(correction), Body::Order(end)] = told[..] else { panic!("{told:?}") };
+    assert_eq!(
+        (correction.side, correction.qty, correction.strategy),
+        (Side::Sell, qty("0.399"), StrategyId(0))
+    );
+    assert_eq!((end.client, end.state, end.trade), (correction.client, OrderState::Filled, TradeId(0)));
+    let line = [Body::Carried(carried_of(&order)), Body::Order(update), told[0], told[1]];
+    assert_eq!(position_of(line.into_iter(), &mut Ledger::default(), &table()).qty, Qty::ZERO);
+    assert_eq!(rig.balanced().fills_recovered, 0, "it stays settled");
+    let next = placed(EPOCH, 2, Side::Buy, "1");
+    let there = rig.place(&mut facts, &next);
+    rig.edit(move |account| {
+        account.fill(&there, 5, "100", "0.2");
+    });
+    assert_eq!(rig.balanced().fills_recovered, 1, "the number is another trade's now");
+}
+
+fn carried_of(order: &Placed) -> CarriedOrder {
+    CarriedOrder {
+        client: order.client,
+        venue_order: VenueOrderId::default(),
+        instrument: BTC,
+        strategy: StrategyId(0),
+        side: order.spec.side,
+        reduce_only: false,
+        price: order.spec.price,
+        qty: order.spec.qty,
+        filled: Qty::ZERO,
+        placed_ns: 0,
+    }
+}
+
+/// R-ORD-3, R-ORD-4: what a session takes over is compared line by line with what the venue's trades come to and with what the
+/// account has. Each difference halts and names line, ours and theirs; adopting brings the position to the venue's.
+#[test]
+fn positions_that_are_carried_over_are_checked_line_by_line() {
+    let key = (BTC, TradeId(7), VenueOrderId(70));
+    let booked = Booked { net: exact(qty("0.3")), price: price("100"), owner: StrategyId(0) };
+    let held = Held { net: exact(qty("0.5")), price: price("90"), owner: Some(StrategyId(0)) };
+    let lines = |traded: &str| Footing {
+        held: vec![held],
+        traded: vec![Some(exact(qty(traded)))],
+        ..Footing::default()
+    };
+    let holding = |amount: &str| {
+        let mut account = Account::new();
+        let has = account.totals[BTC_ASSET.index()].unwrap_or_default();
+        account.add(BTC_ASSET, i128::from(qty(amount).units() - has.units()));
+        account
+    };
+    for (ground, has, words, sold) in [
+        (lines("0.3"), "5", "position on BTCUSDT: booked 0.5, the venue's trades come to 0.3", Some("0.2")),
+        (lines("0.5"), "0.2", "position in BTC: booked 0.5, the account holds 0.2", Some("0.3")),
+        (
+            Footing { booked: [(key, booked)].into(), ..lines("0.5") },
+            "5",
+            "BTCUSDT: trade 7 of order 70 is booked and the venue does not list it",
+            Some("0.3"),
+        ),
+        (lines("0.5"), "0.5", "", None),
+        (Footing { held: vec![held], ..Footing::default() }, "0.5", "", None),
+    ] {
+        let mut rig = Rig::new(holding(has), ground, false);
+        let Some(sold) = sold else {
+            rig.balanced();
+            assert_eq!(rig.told.try_iter().count(), 0);
+            continue;
+        };
+        let report = rig.round();
+        assert_eq!((report.outcome, &report.frozen[..]), (Outcome::Mismatch, &[BTC][..]), "{report:?}");
+        assert!(report.differences.iter().any(|d| d == words), "{report:?} and not {words}");
+        rig.standing.ask_to_adopt();
+        rig.balanced();
+        let told: Vec<_> = rig.told.try_iter().collect();
+        let [Body::Carried(order), Body::Order(_)] = told[..] else { panic!("{told:?}") };
+        assert_eq!(
+            (order.side, order.qty, order.strategy),
+            (Side::Sell, qty(sold), StrategyId(0)),
+            "{words}"
+        );
+        assert!(rig.acts.try_iter().any(|act| act.details.contains_key("positions")));
+        rig.balanced();
+        assert_eq!(rig.told.try_iter().count(), 0, "corrected once");
+    }
+}
+
+/// A session that takes over nothing hands the account's line on; one that does is compared by it.
+#[test]
+fn what_a_session_takes_over_is_its_side_of_the_line() {
+    let record = Footing { traded: vec![Some(exact(qty("0.5")))], ..Footing::default() };
+    let mut position = Position::default();
+    position.fill(Side::Buy, price("100"), qty("0.2")).unwrap();
+    let carried = |strategy| CarriedPosition {
+        instrument: BTC,
+        strategy,
+        position: position.into(),
+        last_trade: TradeId(1),
+        mark: price("90"),
+        opened: Cash::ZERO,
+    };
+    let begin = |journal_seq| Carry::Begin(CarryHead { journal_seq, follow: 2 });
+    let lines = |journal_seq| {
+        [begin(journal_seq), Carry::Net(carried(StrategyId::OPERATOR)), Carry::Own(carried(StrategyId(1)))]
+    };
+    let of = |taken_over: &[Carry]| ground(record.clone(), 7, taken_over, 2);
+    let taken = of(&lines(40));
+    assert_eq!(
+        taken.held(0),
+        Held { net: exact(qty("0.2")), price: price("100"), owner: Some(StrategyId(1)) }
+    );
+    assert_eq!((taken.epoch, taken.held(1)), (7, Held::default()));
+    for handed_on in [of(&[]), of(&[begin(0)])] {
+        assert_eq!(handed_on.held(0).net, exact(qty("0.5")));
+        assert_eq!(handed_on.traded, record.traded);
     }
 }

@@ -16,7 +16,7 @@ use interlock::types::{ClientOrderId, TradeId, VenueOrderId};
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 
-use crate::stage::{Calm, Stage, said, wait_for};
+use crate::stage::{Calm, Stage, alone, said, wait_for};
 
 /// Kills in one run; `INTERLOCK_KILLS` sets another number.
 #[expect(clippy::disallowed_methods, reason = "tests may read the environment")]
@@ -30,6 +30,25 @@ fn eager(stage: &Stage) -> Vec<OsString> {
     fs::write(&path, "[gateway]\nabsent_settle_ms = 200\nrecv_window_ms = 1000\n[reconcile]\nevery_s = 1\nmax_age_s = 60\n")
         .unwrap();
     let mut args = Calm::eager(stage);
+    args.extend(["-c".into(), path.into()]);
+    args
+}
+
+/// The same, and it holds nothing for long: one instrument with orders that wait and move, one with orders that are filled at
+/// once.
+fn restless(stage: &Stage) -> Vec<OsString> {
+    const PARAMS: &str = "enter_centisigma = 1\nkeep_centisigma = -1000\nevents_min = 1\nhalf_life_ms = 100\n\
+                          spread_max_bp = 1000\ncooldown_ms = 50\nentry_life_ms = 2000\nreprice_ms = 50\n\
+                          hold_ms = 200\ntarget_bp = 1\nstop_bp = 1\n";
+    let strategy = |symbol: &str, entry: &str| {
+        format!(
+            "[[strategy]]\nname = \"order_flow_imbalance\"\nsymbols = [\"{symbol}\"]\n[strategy.params]\n\
+             entry = \"{entry}\"\n{PARAMS}"
+        )
+    };
+    let path = stage.dir.path().join("restless.toml");
+    fs::write(&path, strategy("BTCUSDT", "passive") + &strategy("ETHUSDT", "marketable")).unwrap();
+    let mut args = eager(stage);
     args.extend(["-c".into(), path.into()]);
     args
 }
@@ -66,52 +85,85 @@ fn journaled(stage: &Stage) -> (BTreeMap<(VenueOrderId, TradeId), u32>, BTreeSet
     (trades, orders)
 }
 
-#[test]
-fn k5_killed_at_any_moment_nothing_is_forgotten_and_nothing_doubled() {
-    let kills = from_environment("INTERLOCK_KILLS", 8);
-    let seed = from_environment("INTERLOCK_SEED", 0x5eed);
-    println!("seed {seed}, {kills} kills (INTERLOCK_SEED and INTERLOCK_KILLS change them)");
+/// Kills, and settles after the last one: everything that the venue has of ours is in some journal, once.
+fn killed(stage: &Stage, kills: u64, seed: u64) -> Killed {
     let mut rng = SmallRng::seed_from_u64(seed);
-    let stage = Stage::set();
+    let mut done = Killed::default();
+    // A lap begins with the engine of the lap before dead: recovered by a person, unless it dies on its way up.
     for round in 0..kills {
-        let mut engine = stage.engine_at(&stage.venue_file(), &eager(&stage));
+        if round > 0 && rng.random_bool(0.25) {
+            let mut engine = stage.engine_begun(&stage.venue_file(), &restless(stage));
+            clock::sleep(Duration::from_millis(rng.random_range(0..1_200)));
+            engine.0.kill().unwrap();
+            engine.0.wait().unwrap();
+            done.coming_up += 1;
+            continue;
+        }
+        let mut engine = stage.engine_at(&stage.venue_file(), &restless(stage));
         if round > 0 {
-            recover(&stage);
+            recover(stage);
         }
         stage.wait_until_trading();
-        clock::sleep(Duration::from_millis(rng.random_range(0..1_500)));
+        clock::sleep(Duration::from_millis(rng.random_range(0..1_200)));
+        done.with_orders += u64::from(!stage.open().is_empty());
         engine.0.kill().unwrap();
         engine.0.wait().unwrap();
+        done.trading += 1;
     }
-    let _engine = stage.engine_at(&stage.venue_file(), &eager(&stage));
-    recover(&stage);
+    let _engine = stage.engine_at(&stage.venue_file(), &restless(stage));
+    recover(stage);
     let output = stage.interlock(&["kill", "trip", "--wait", "50s"]);
     assert_eq!(output.status.code(), Some(0), "{}", said(&output));
-    // Balanced: each balance of the account is what the fills of all boots make it, to the last unit.
+    // Balanced: each position and each balance is what the fills of all boots make it, to the last unit.
     let output = stage.interlock(&["reconcile", "-o", "json"]);
     assert_eq!(output.status.code(), Some(0), "{}", said(&output));
     let status = stage.status();
     assert_eq!(status.reconcile.unwrap().outcome, Outcome::Balanced);
     assert_eq!(stage.open(), []);
-    // Nothing forgotten: every fill that the venue lists on an order of ours is in some journal. Nothing doubled: a fill that a
-    // killed process may not have written is told again to the next one, which has booked none.
-    let (trades, orders) = journaled(&stage);
+    done.fills = all_are_booked(stage);
+    let events = fs::read_to_string(stage.paths.events()).unwrap();
+    assert!(!events.contains("RECONCILE_MISMATCH"), "{events}");
+    done
+}
+
+/// What was killed, and when.
+#[derive(Clone, Copy, Debug, Default)]
+struct Killed {
+    coming_up: u64,
+    trading: u64,
+    /// Of those, with an order working.
+    with_orders: u64,
+    fills: u64,
+}
+
+/// A list of the venue's, page by page, from its number 0 on.
+fn pages(stage: &Stage, path: &str, symbol: &str, (from, id): (&str, &str)) -> Vec<serde_json::Value> {
+    let mut all: Vec<serde_json::Value> = Vec::new();
+    loop {
+        let next = all.last().map_or(0, |last| last[id].as_u64().unwrap() + 1);
+        let page = stage.signed(path, &format!("symbol={symbol}&{from}={next}&limit=1000"));
+        let page = page.as_array().unwrap();
+        all.extend(page.iter().cloned());
+        if page.len() < 1_000 {
+            return all;
+        }
+    }
+}
+
+/// Nothing forgotten: every fill that the venue lists on an order of ours is in some journal. Nothing doubled: a fill that a
+/// killed process may not have written is told again to the next one, which has booked none. How many there are.
+fn all_are_booked(stage: &Stage) -> u64 {
+    let (trades, orders) = journaled(stage);
     let mut ours = 0;
     for symbol in ["BTCUSDT", "ETHUSDT"] {
-        let by_order: BTreeMap<u64, String> = stage
-            .signed("/api/v3/allOrders", &format!("symbol={symbol}&orderId=0&limit=1000"))
-            .as_array()
-            .unwrap()
+        let listed = pages(stage, "/api/v3/allOrders", symbol, ("orderId", "orderId"));
+        let by_order: BTreeMap<u64, String> = listed
             .iter()
             .map(|o| (o["orderId"].as_u64().unwrap(), o["clientOrderId"].as_str().unwrap().to_owned()))
             .collect();
         let ids: BTreeSet<&String> = by_order.values().collect();
         assert_eq!(ids.len(), by_order.len(), "a client id is used once");
-        for fill in stage
-            .signed("/api/v3/myTrades", &format!("symbol={symbol}&fromId=0&limit=1000"))
-            .as_array()
-            .unwrap()
-        {
+        for fill in pages(stage, "/api/v3/myTrades", symbol, ("fromId", "id")) {
             let (trade, order) = (fill["id"].as_u64().unwrap(), fill["orderId"].as_u64().unwrap());
             let Some(client) = by_order.get(&order) else { continue };
             let Some(client) = ClientOrderId::parse(client.as_bytes()) else { continue };
@@ -123,10 +175,36 @@ fn k5_killed_at_any_moment_nothing_is_forgotten_and_nothing_doubled() {
             );
         }
     }
-    println!("{ours} fills of our orders, all booked");
-    assert!(ours > 0, "the engine traded");
-    let events = fs::read_to_string(stage.paths.events()).unwrap();
-    assert!(!events.contains("RECONCILE_MISMATCH"), "{events}");
+    ours
+}
+
+/// `INTERLOCK_KILLS` kills, in `INTERLOCK_KILL_LANES` lanes at once: each has a venue, a data directory and a seed of its own.
+#[test]
+fn k5_killed_at_any_moment_nothing_is_forgotten_and_nothing_doubled() {
+    let kills = from_environment("INTERLOCK_KILLS", 8);
+    let lanes = from_environment("INTERLOCK_KILL_LANES", 1).clamp(1, 16);
+    let seed = from_environment("INTERLOCK_SEED", 0x5eed);
+    println!(
+        "seed {seed}, {kills} kills in {lanes} lanes (INTERLOCK_SEED, INTERLOCK_KILLS and INTERLOCK_KILL_LANES change them)"
+    );
+    let _alone = alone();
+    let all: Vec<Killed> = std::thread::scope(|scope| {
+        let lane =
+            |at| move || killed(&Stage::beside(), kills / lanes + u64::from(at < kills % lanes), seed + at);
+        let running: Vec<_> = (0..lanes).map(|at| scope.spawn(lane(at))).collect();
+        running.into_iter().map(|lane| lane.join().unwrap()).collect()
+    });
+    for (lane, done) in all.iter().enumerate() {
+        println!("lane {lane}: {done:?}");
+    }
+    let sum = |of: fn(&Killed) -> u64| all.iter().map(of).sum::<u64>();
+    let (coming_up, trading, fills) = (sum(|k| k.coming_up), sum(|k| k.trading), sum(|k| k.fills));
+    assert_eq!(coming_up + trading, kills);
+    println!(
+        "{kills} kills: {coming_up} coming up, {trading} trading ({} with an order working); {fills} fills of ours, all booked",
+        sum(|k| k.with_orders)
+    );
+    assert!(fills > 0, "the engine traded");
 }
 
 /// F13, F25: the account's stream is silent, sockets up. The fills are found by the next comparison, and booked once.

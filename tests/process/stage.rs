@@ -15,7 +15,7 @@ use interlock::ops::paths::Paths;
 use interlock::ops::status::Status;
 use interlock::run::access::{Purpose, read_credentials};
 use interlock::run::plan::Signing;
-use interlock::sim::server::VenueFile;
+use interlock::sim::server::{LimitRules, Persona, VenueConfig, VenueFile};
 use interlock::venue::binance::rest::{
     API_KEY_HEADER, OpenOrder, open_orders_request, parse_open_orders, parse_time, time_path,
 };
@@ -68,7 +68,7 @@ pub(crate) struct Stage {
     rest: Rest,
     /// Whose drop ends the venue.
     _venue_runs: Box<dyn Any>,
-    _alone: File,
+    _alone: Option<File>,
 }
 
 /// Holds the machine for one test at a time: engines of several tests on two cores starve each other, and then tests measure
@@ -112,15 +112,32 @@ impl Stage {
             .spawn()
             .unwrap();
         wait_for("venue.json", || VenueFile::read(&venue_dir.join("venue.json")).ok());
-        Self::made(dir, Box::new(Running(process)), alone)
+        Self::made(dir, Box::new(Running(process)), Some(alone))
     }
 
     /// A venue that runs already and has written its file below `dir`; it ends when `venue_runs` is dropped.
     pub(crate) fn on(dir: tempfile::TempDir, venue_runs: Box<dyn Any>) -> Self {
-        Self::made(dir, venue_runs, alone())
+        Self::made(dir, venue_runs, Some(alone()))
     }
 
-    fn made(dir: tempfile::TempDir, venue_runs: Box<dyn Any>, alone: File) -> Self {
+    /// One of several stages of a test that has the machine to itself, on a venue that counts no requests: an engine that is
+    /// started anew every few seconds would use up what an address may ask.
+    pub(crate) fn beside() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let limits = LimitRules {
+            weight_per_min: u32::MAX,
+            raw_per_5min: u32::MAX,
+            connects_per_5min: u32::MAX,
+            orders_per_10s: u32::MAX,
+            orders_per_day: u32::MAX,
+            ..LimitRules::default()
+        };
+        let config = VenueConfig { limits, ..VenueConfig::playing(Persona::Demo, dir.path().join("venue")) };
+        let handle = interlock::sim::server::start(config).unwrap();
+        Self::made(dir, Box::new(handle), None)
+    }
+
+    fn made(dir: tempfile::TempDir, venue_runs: Box<dyn Any>, alone: Option<File>) -> Self {
         let venue = VenueFile::read(&dir.path().join("venue/venue.json")).unwrap();
         let roots = TlsRoots::from_pem_file(venue.ca.as_ref().unwrap()).unwrap();
         let rest = Rest::new(Endpoint::parse(&venue.urls.rest).unwrap(), &roots, RestTimeouts::default());
@@ -144,6 +161,18 @@ impl Stage {
 
     /// An engine on the venue that this file tells of.
     pub(crate) fn engine_at(&self, venue: &Path, more: &[OsString]) -> Running {
+        let mut engine = self.engine_begun(venue, more);
+        wait_for("the engine's status", || {
+            if let Some(status) = engine.0.try_wait().unwrap() {
+                panic!("the engine ended: {status}\n{}", self.log());
+            }
+            client::read_status(&self.paths).ok()
+        });
+        engine
+    }
+
+    /// The same, not waited for.
+    pub(crate) fn engine_begun(&self, venue: &Path, more: &[OsString]) -> Running {
         let log = self.dir.path().join("engine.log");
         let process = Command::new(env!("CARGO_BIN_EXE_interlock"))
             .args(["run", "--plain", "--venue"])
@@ -155,14 +184,7 @@ impl Stage {
             .stderr(File::options().append(true).create(true).open(&log).unwrap())
             .spawn()
             .unwrap();
-        let mut engine = Running(process);
-        wait_for("the engine's status", || {
-            if let Some(status) = engine.0.try_wait().unwrap() {
-                panic!("the engine ended: {status}\n{}", fs::read_to_string(&log).unwrap());
-            }
-            client::read_status(&self.paths).ok()
-        });
-        engine
+        Running(process)
     }
 
     /// The venue's process stands still: sockets stay open, nothing answers.

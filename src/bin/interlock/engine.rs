@@ -265,20 +265,13 @@ fn start(
     audit: Option<Audit>,
 ) -> Result<Session, Failure> {
     let first = Setup::first_answers(&prepared);
-    let book = Book::of(plan, edges.access(), matches!(edges, Edges::Rehearsal(_)));
-    let session_names = (&prepared.table, prepared.strategies.as_slice());
-    let now_ns = ground.shared.clock.now().ns;
-    let mut carried = CarryOver::read(&ground.paths, book, session_names, &plan.limits().layers, now_ns)
-        .map_err(started_nothing)?;
-    let papers = papers::gather(plan, &ground.paths, now_ns).map_err(started_nothing)?;
-    carried.notes.extend(papers.notes.into_iter().chain(manner.instead.map(Instead::note)));
-    carried.events.extend(papers.events.into_iter().chain(manner.instead.map(|i| i.event(now_ns))));
     let Prepared { table, limits, running, strategies, .. } = prepared;
-    let seed = ground.shared.page.boot_id();
     let books = if edges.has_account() {
         let (access, clock) = (edges.access(), &ground.shared.clock);
         Boot::with_account(plan, access, (&table, &strategies), &ground.paths, clock)
             .map_err(started_nothing)?
+    } else if plan.mode == Mode::Paper {
+        Boot::on_paper(plan, (&table, &strategies), &ground.paths).map_err(started_nothing)?
     } else {
         Boot::default()
     };
@@ -287,6 +280,16 @@ fn start(
     if let Some((kept, known, told)) = opened.map_err(started_nothing)? {
         (first_events, record, before) = (told, Some(kept), Some(known));
     }
+    let book = Book::of(plan, edges.access(), matches!(edges, Edges::Rehearsal(_)))
+        .map(|book| book.on(books.account.as_deref()));
+    let now_ns = ground.shared.clock.now().ns;
+    let session_names = (&table, strategies.as_slice());
+    let mut carried = CarryOver::read(&ground.paths, book, session_names, &plan.limits().layers, now_ns)
+        .map_err(started_nothing)?;
+    let papers = papers::gather(plan, &ground.paths, now_ns).map_err(started_nothing)?;
+    carried.notes.extend(papers.notes.into_iter().chain(manner.instead.map(Instead::note)));
+    carried.events.extend(papers.events.into_iter().chain(manner.instead.map(|i| i.event(now_ns))));
+    let seed = ground.shared.page.boot_id();
     let brain = Brain {
         epoch: ground.epoch,
         table: table.clone(),

@@ -7,9 +7,11 @@ use core::cmp::Ordering;
 use serde_json::json;
 
 use super::Control;
+use crate::limits::{EXIT_REFUSALS_MAX, INSTRUMENTS_MAX};
 use crate::ops::events::Level;
 use crate::ops::watch::Snapshot;
-use crate::types::{Cash, InstrumentTable, Now, Price, Qty};
+use crate::shared::HaltLevel;
+use crate::types::{Cash, InstrumentTable, Now, Price, Qty, Reason};
 
 /// The limits that are watched, in the units in which they hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,6 +40,8 @@ enum Near {
 pub(super) struct Told {
     exposure: Near,
     positions: Near,
+    /// By instrument, how many exits in a row had been refused when it was last told.
+    exits: [u32; INSTRUMENTS_MAX],
 }
 
 fn near(used: Cash, held: Cash, max: Cash) -> Near {
@@ -81,11 +85,39 @@ impl Control {
             Ordering::Equal => Near::Warning,
             Ordering::Less => Near::Far,
         };
-        let before = core::mem::replace(&mut self.told, Told { exposure, positions: in_positions });
+        let after = Told { exposure, positions: in_positions, ..self.told };
+        let before = core::mem::replace(&mut self.told, after);
         let max = marks.exposure_max.to_string();
         self.tell_limit(now, "max_total_notional", (before.exposure, exposure), (&used.to_string(), &max));
         let (found, max) = (positions.to_string(), marks.open_positions_max.to_string());
         self.tell_limit(now, "max_open_positions", (before.positions, in_positions), (&found, &max));
+    }
+
+    /// Looks for exits that the venue refuses again and again, once a second: nothing more is bought then, and somebody must
+    /// look. The exits themselves go on, at the pace that signal gives them.
+    pub(super) fn watch_exits(&mut self, now: Now) {
+        let view = self.parts.watcher.latest().clone();
+        for (line, at) in view.instruments.iter().zip(0..INSTRUMENTS_MAX) {
+            let told = &mut self.told.exits[at];
+            // Taken meanwhile: the next ones are counted from nothing. Recovered meanwhile: as many more trip again.
+            *told = (*told).min(line.exits_refused);
+            if line.exits_refused - *told < EXIT_REFUSALS_MAX {
+                continue;
+            }
+            *told = line.exits_refused;
+            let fields = [
+                ("symbol", json!(line.symbol)),
+                ("refused_in_a_row", json!(line.exits_refused)),
+                ("reason", json!(line.exit_refusal)),
+                ("position", json!(line.position.to_string())),
+            ];
+            self.event(now, Level::Critical, "EXIT_REFUSED", &fields);
+            let text = format!(
+                "the venue refused {} exits on {} in a row ({}); {} is held",
+                line.exits_refused, line.symbol, line.exit_refusal, line.position
+            );
+            self.trip(now, HaltLevel::RiskOff, Reason::ExitRefused, &text);
+        }
     }
 
     fn tell_limit(&mut self, now: Now, limit: &str, (before, after): (Near, Near), figures: (&str, &str)) {

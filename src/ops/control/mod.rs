@@ -482,6 +482,7 @@ impl Control {
         self.next_second_ns = now.mono_ns + SECOND_NS;
         self.watch_clock(now);
         self.watch_limits(now);
+        self.watch_exits(now);
         self.settle_marker(now);
         self.see_to_aftermath(now);
         self.watch_layers(now);

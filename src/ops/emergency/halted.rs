@@ -55,6 +55,11 @@ pub const FAULTS: &[(Reason, Effect, &str)] = &[
         "the venue filled more than was ordered: look at `interlock positions` and at the venue's own site",
     ),
     (
+        Reason::ExitRefused,
+        Effect::Stays,
+        "the venue refuses to sell what is held: docs/runbooks/stuck-position.md, and look at the venue's own site",
+    ),
+    (
         Reason::ClockOffset,
         Effect::Stays,
         "the clock stepped: see to time synchronisation, then `interlock kill recover`",

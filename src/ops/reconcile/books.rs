@@ -4,7 +4,7 @@
 //! booked, by whatever message it learned of it, and what the venue's trade records say, each counted once by
 //! (order, trade id). The two must come to the same (C21), and the second one moves the balances.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use rtrb::{Consumer, Producer};
@@ -12,11 +12,11 @@ use rtrb::{Consumer, Producer};
 use super::standing::Standing;
 use crate::event::fact::LinkId;
 use crate::event::ledger::{self, Ledger, Tracked};
-use crate::event::{Action, Body, Fact, Intent, OrderUpdate, Record, SentKind, StopLevel};
+use crate::event::{Action, Body, Carry, Fact, Intent, OrderUpdate, Record, SentKind, StopLevel};
 use crate::journal::Observer;
 use crate::types::{
-    AssetId, ClientOrderId, InstrumentId, InstrumentTable, Now, OrderState, Price, Qty, Side, StrategyId,
-    TradeId, VenueOrderId,
+    AssetId, ClientOrderId, InstrumentId, InstrumentTable, Now, OrderState, Position, Price, Qty, Side,
+    StrategyId, TradeId, VenueOrderId,
 };
 
 /// Amounts of any asset in `1e-17`: the product of a price and a quantity is exact in it.
@@ -34,6 +34,23 @@ pub type TradeKey = (InstrumentId, TradeId, VenueOrderId);
 /// The key of a fill.
 pub const fn key_of(fill: &OrderUpdate) -> TradeKey {
     (fill.instrument, fill.trade, fill.venue_order)
+}
+
+/// What a trade did to the position of whoever's order it was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Booked {
+    /// Bought, or sold if negative, less the fee if that was taken in the base asset; zero for an order that is not ours.
+    pub net: Exact,
+    /// Price of the trade.
+    pub price: Price,
+    /// Whose position it changed.
+    pub owner: StrategyId,
+}
+
+/// What a fill comes to in the position on its instrument: the fee is taken out of what was bought where it is of the base asset.
+fn net_of(side: Side, qty: Qty, (fee, fee_asset): (Qty, AssetId), base: Option<AssetId>) -> Exact {
+    let fee = if Some(fee_asset) == base { exact(fee) } else { 0 };
+    i128::from(side.sign()) * exact(qty) - fee
 }
 
 /// What is kept beside each order.
@@ -87,8 +104,10 @@ pub struct BooksView {
     /// What fills and fees moved since the session began, by asset.
     pub moved: Vec<Exact>,
     /// Trades that were counted, since the last ones that were forgotten.
-    pub trades: BTreeSet<TradeKey>,
-    /// Net quantity by instrument: what the ledger booked for our orders ...
+    pub trades: BTreeMap<TradeKey, Booked>,
+    /// Fees by asset that trades on other instruments took in it.
+    pub fees_elsewhere: Vec<Exact>,
+    /// Net quantity by instrument, less fees of the base asset: what the ledger booked for our orders ...
     pub booked: Vec<Exact>,
     /// ... and what the venue's trade records say of them.
     pub traded: Vec<Exact>,
@@ -98,8 +117,10 @@ pub struct BooksView {
     pub names: Vec<(VenueOrderId, ClientOrderId)>,
     /// Balances as the line last heard of them, free and locked together.
     pub balances: Vec<Option<Qty>>,
-    /// The stop that each strategy claimed with its last filled entry.
+    /// The stop that each strategy claimed with its last filled entry, as long as it holds anything.
     pub stops: Vec<StopLevel>,
+    /// What each strategy holds, where it is not zero.
+    pub own: Vec<(InstrumentId, StrategyId, Exact)>,
 }
 
 impl BooksView {
@@ -121,13 +142,15 @@ pub struct Books {
     early: Vec<Body>,
     names: Vec<(VenueOrderId, ClientOrderId)>,
     moved: Vec<Exact>,
-    trades: BTreeSet<TradeKey>,
+    trades: BTreeMap<TradeKey, (Booked, ClientOrderId)>,
+    fees_elsewhere: Vec<Exact>,
     /// By instrument, the number below which every trade is in the account already: one that is told later is a repetition.
     agreed: Vec<TradeId>,
     booked: Vec<Exact>,
     traded: Vec<Exact>,
     balances: Vec<Option<Qty>>,
     stops: BTreeMap<(InstrumentId, StrategyId), Price>,
+    own: BTreeMap<(InstrumentId, StrategyId), Exact>,
     journal_seq: u64,
 }
 
@@ -158,12 +181,14 @@ impl Books {
             early: Vec::new(),
             names: Vec::new(),
             moved: vec![0; assets],
-            trades: BTreeSet::new(),
+            trades: BTreeMap::new(),
+            fees_elsewhere: vec![0; assets],
             agreed: vec![TradeId(0); instruments],
             booked: vec![0; instruments],
             traded: vec![0; instruments],
             balances: vec![None; assets],
             stops: BTreeMap::new(),
+            own: BTreeMap::new(),
             journal_seq: 0,
         }
     }
@@ -225,6 +250,10 @@ impl Books {
             Body::Stop(level) => {
                 self.stops.insert((level.instrument, level.strategy), level.stop);
             }
+            Body::Carry(Carry::Own(own)) => {
+                let position: Position = own.position.into();
+                self.holds(own.instrument, own.strategy, exact(position.qty));
+            }
             Body::Balance(balance) => {
                 if let Some(slot) = self.balances.get_mut(balance.asset.index()) {
                     *slot = balance.free.checked_add(balance.locked);
@@ -239,8 +268,10 @@ impl Books {
             self.name(update.venue_order, update.client);
         }
         let is_old = self.agreed.get(update.instrument.index()).is_some_and(|next| update.trade < *next);
-        if update.trade.0 != 0 && !is_old && self.trades.insert(key_of(update)) {
-            self.trade(update);
+        if update.trade.0 != 0 && !is_old && !self.trades.contains_key(&key_of(update)) {
+            let net = self.trade(update);
+            let booked = Booked { net, price: update.price, owner: StrategyId::OPERATOR };
+            self.trades.insert(key_of(update), (booked, update.client));
         }
         self.fold_or_wait(&Body::Order(*update));
     }
@@ -284,18 +315,40 @@ impl Books {
         }
     }
 
-    /// A trade moves both balances, and the fee a third or one of them; whoever's order it was.
-    fn trade(&mut self, fill: &OrderUpdate) {
-        let Some(instrument) = self.table.get(fill.instrument) else { return };
+    /// A trade moves both balances, and the fee a third or one of them; whoever's order it was. What it comes to in a position
+    /// of ours.
+    fn trade(&mut self, fill: &OrderUpdate) -> Exact {
+        let Some(instrument) = self.table.get(fill.instrument) else { return 0 };
         let sign = i128::from(fill.side.sign());
         let (base, quote) = (instrument.base, instrument.quote);
         self.shift(base, sign * exact(fill.qty));
         self.shift(quote, -sign * i128::from(fill.price.units()) * i128::from(fill.qty.units()));
         self.shift(fill.fee_asset, -exact(fill.fee));
-        if fill.client != ClientOrderId::NONE
-            && let Some(traded) = self.traded.get_mut(fill.instrument.index())
+        if fill.fee_asset != base
+            && fill.fee_asset != quote
+            && let Some(spent) = self.fees_elsewhere.get_mut(fill.fee_asset.index())
         {
-            *traded += sign * exact(fill.qty);
+            *spent += exact(fill.fee);
+        }
+        if fill.client == ClientOrderId::NONE {
+            return 0;
+        }
+        let net = net_of(fill.side, fill.qty, (fill.fee, fill.fee_asset), Some(base));
+        if let Some(traded) = self.traded.get_mut(fill.instrument.index()) {
+            *traded += net;
+        }
+        net
+    }
+
+    /// Trades that the venue does not list and an operator has given up: they never happened. What they moved in balances
+    /// has been settled by taking the venue's.
+    pub fn strike(&mut self, keys: &[TradeKey]) {
+        for key in keys {
+            if let Some((booked, _)) = self.trades.remove(key)
+                && let Some(traded) = self.traded.get_mut(key.0.index())
+            {
+                *traded -= booked.net;
+            }
         }
     }
 
@@ -306,16 +359,27 @@ impl Books {
     }
 
     fn book(&mut self, change: &ledger::Change) {
-        if let Some(fill) = &change.fill
-            && let Some(booked) = self.booked.get_mut(change.instrument.index())
-        {
-            *booked += i128::from(fill.side.sign()) * exact(fill.qty);
+        let Some(fill) = &change.fill else { return };
+        let base = self.table.get(change.instrument).map(|i| i.base);
+        let net = net_of(fill.side, fill.qty, (fill.fee, fill.fee_asset), base);
+        if let Some(booked) = self.booked.get_mut(change.instrument.index()) {
+            *booked += net;
         }
-        if change.fill.is_some()
-            && let Some(told) = self.ledger.get(change.client).map(|order| order.extra)
-            && told.stop > Price::ZERO
-        {
+        let Some(told) = self.ledger.get(change.client).map(|order| order.extra) else { return };
+        if told.stop > Price::ZERO {
             self.stops.insert((change.instrument, told.owner), told.stop);
+        }
+        let before = self.own.get(&(change.instrument, told.owner)).copied().unwrap_or(0);
+        self.holds(change.instrument, told.owner, before + net);
+    }
+
+    /// What a strategy holds now. A stop guards what is held: with the last of it the claim is over.
+    pub fn holds(&mut self, instrument: InstrumentId, strategy: StrategyId, net: Exact) {
+        if net > 0 {
+            self.own.insert((instrument, strategy), net);
+        } else {
+            self.own.remove(&(instrument, strategy));
+            self.stops.remove(&(instrument, strategy));
         }
     }
 
@@ -324,7 +388,8 @@ impl Books {
         for (agreed, next) in self.agreed.iter_mut().zip(next) {
             *agreed = (*agreed).max(*next);
         }
-        self.trades.retain(|(instrument, trade, _)| next.get(instrument.index()).is_none_or(|n| trade >= n));
+        self.trades
+            .retain(|(instrument, trade, _), _| next.get(instrument.index()).is_none_or(|n| trade >= n));
     }
 
     /// What it comes to now.
@@ -333,7 +398,15 @@ impl Books {
             number,
             journal_seq: self.journal_seq,
             moved: self.moved.clone(),
-            trades: self.trades.clone(),
+            trades: self
+                .trades
+                .iter()
+                .map(|(key, (booked, client))| {
+                    let owner = self.ledger.get(*client).map_or(booked.owner, |order| order.extra.owner);
+                    (*key, Booked { owner, ..*booked })
+                })
+                .collect(),
+            fees_elsewhere: self.fees_elsewhere.clone(),
             booked: self.booked.clone(),
             traded: self.traded.clone(),
             open: self.ledger.open().map(open_here).collect(),
@@ -344,6 +417,7 @@ impl Books {
                 .iter()
                 .map(|(&(instrument, strategy), &stop)| StopLevel { instrument, strategy, stop })
                 .collect(),
+            own: self.own.iter().map(|(&(instrument, strategy), &net)| (instrument, strategy, net)).collect(),
         }
     }
 }
@@ -372,6 +446,8 @@ pub struct Wanted {
     pub number: u64,
     /// Trades below these are agreed upon.
     pub agreed: Vec<TradeId>,
+    /// Trades that never happened.
+    pub struck: Vec<TradeKey>,
 }
 
 /// The fold on the journal's thread, with its ends towards the reconciler.
@@ -417,6 +493,7 @@ impl Observer for Bookkeeper {
 
     fn batch_done(&mut self, _now: Now) {
         while let Ok(wanted) = self.wanted.pop() {
+            self.books.strike(&wanted.struck);
             self.books.forget_below(&wanted.agreed);
             // Nobody takes it: then nobody waits for it.
             let _lost = self.views.push(self.books.view(wanted.number)).is_err();

@@ -14,7 +14,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::books::{Books, BooksView, Exact, OpenHere};
+use super::books::{Booked, Books, BooksView, Exact, OpenHere};
 use super::compare::Footing;
 use crate::event::{Body, CarriedOrder, Fact, Record, StopLevel};
 use crate::journal::entry::{Control, ControlKind, Entry, Item};
@@ -63,6 +63,18 @@ pub struct OpenImage {
     placed_ns: i64,
 }
 
+/// A trade that is booked and not agreed upon yet, by names.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FillImage {
+    symbol: String,
+    trade: u64,
+    order: u64,
+    net: String,
+    price: Price,
+    strategy: String,
+}
+
 /// What the record comes to at one point of the journal, by names.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -76,11 +88,20 @@ pub struct Image {
     next_trade: BTreeMap<String, u64>,
     /// Trades at or above those that are booked: symbol, trade, order.
     booked: BTreeSet<(String, u64, u64)>,
+    /// Positions by symbol: what the venue's trades came to, in units of `1e-17`, as text.
+    #[serde(default)]
+    positions: BTreeMap<String, String>,
+    /// Of the booked trades, those that changed a position: what each came to, at which price, for which strategy.
+    #[serde(default)]
+    fills: Vec<FillImage>,
     /// Orders that may stand at the venue.
     open: Vec<OpenImage>,
     /// Stops that strategies claimed with their last filled entries: symbol, strategy, price.
     #[serde(default)]
     stops: Vec<(String, String, Price)>,
+    /// What strategies held, in units of `1e-17`, as text: symbol, strategy, amount.
+    #[serde(default)]
+    own: Vec<(String, String, String)>,
 }
 
 /// What a boot starts from.
@@ -106,9 +127,15 @@ impl Names<'_> {
     fn symbol(&self, at: usize) -> String {
         self.table.all().get(at).map_or_else(String::new, |i| i.symbol.as_str().to_owned())
     }
+    fn strategy(&self, id: StrategyId) -> String {
+        self.strategies.get(usize::from(id.0)).cloned().unwrap_or_default()
+    }
+    fn numbered(&self, name: &str) -> StrategyId {
+        let at = self.strategies.iter().position(|strategy| strategy == name);
+        at.and_then(|at| u8::try_from(at).ok()).map_or(StrategyId::OPERATOR, StrategyId)
+    }
     fn stop(&self, level: &StopLevel) -> (String, String, Price) {
-        let strategy = self.strategies.get(usize::from(level.strategy.0)).cloned().unwrap_or_default();
-        (self.symbol(level.instrument.index()), strategy, level.stop)
+        (self.symbol(level.instrument.index()), self.strategy(level.strategy), level.stop)
     }
     /// A claimed stop in the numbers of this session; `None` for what it does not run.
     fn level(&self, (symbol, strategy, stop): &(String, String, Price)) -> Option<StopLevel> {
@@ -121,7 +148,7 @@ impl Names<'_> {
             client: order.client.to_string(),
             venue_order: order.venue_order.0,
             symbol: self.symbol(order.instrument.index()),
-            strategy: self.strategies.get(usize::from(order.strategy.0)).cloned().unwrap_or_default(),
+            strategy: self.strategy(order.strategy),
             is_buy: order.side == Side::Buy,
             reduce_only: order.reduce_only,
             price: order.price,
@@ -132,12 +159,11 @@ impl Names<'_> {
     }
     /// An order in the numbers of this session; `None` for a symbol that it does not have.
     fn carried(&self, image: &OpenImage) -> Option<CarriedOrder> {
-        let strategy = self.strategies.iter().position(|name| *name == image.strategy);
         Some(CarriedOrder {
             client: ClientOrderId::parse(image.client.as_bytes())?,
             venue_order: VenueOrderId(image.venue_order),
             instrument: self.table.find(image.symbol.as_bytes())?,
-            strategy: strategy.and_then(|at| u8::try_from(at).ok()).map_or(StrategyId::OPERATOR, StrategyId),
+            strategy: self.numbered(&image.strategy),
             side: if image.is_buy { Side::Buy } else { Side::Sell },
             reduce_only: image.reduce_only,
             price: image.price,
@@ -163,12 +189,34 @@ impl Image {
             image.next_trade.insert(names.symbol(at), next.0);
         }
         let is_new = |at: usize, trade: TradeId| ground.next_trade.get(at).is_none_or(|next| trade >= *next);
-        for (instrument, trade, order) in view.trades.iter().chain(&ground.booked) {
-            if is_new(instrument.index(), *trade) {
-                image.booked.insert((names.symbol(instrument.index()), trade.0, order.0));
+        for ((instrument, trade, order), booked) in view.trades.iter().chain(&ground.booked) {
+            if !is_new(instrument.index(), *trade) {
+                continue;
+            }
+            let symbol = names.symbol(instrument.index());
+            if image.booked.insert((symbol.clone(), trade.0, order.0)) && booked.net != 0 {
+                image.fills.push(FillImage {
+                    symbol,
+                    trade: trade.0,
+                    order: order.0,
+                    net: booked.net.to_string(),
+                    price: booked.price,
+                    strategy: names.strategy(booked.owner),
+                });
+            }
+        }
+        for (at, (_, traded)) in ground.positions(view).into_iter().enumerate() {
+            // Where nothing says what the trades came to when the session began, its end does not say it either.
+            if ground.traded.get(at).is_some_and(Option::is_some) {
+                image.positions.insert(names.symbol(at), traded.to_string());
             }
         }
         image.stops = view.stops.iter().map(|level| names.stop(level)).collect();
+        image.own = view
+            .own
+            .iter()
+            .map(|(at, strategy, net)| (names.symbol(at.index()), names.strategy(*strategy), net.to_string()))
+            .collect();
         image.open = view.open.iter().map(|order| names.open(order)).collect();
         image
     }
@@ -199,14 +247,29 @@ impl Image {
             .all()
             .iter()
             .map(|i| TradeId(self.next_trade.get(i.symbol.as_str()).copied().unwrap_or(0)));
-        let booked = self.booked.iter().filter_map(|(symbol, trade, order)| {
-            Some((names.table.find(symbol.as_bytes())?, TradeId(*trade), VenueOrderId(*order)))
-        });
+        let key = |symbol: &str, trade: u64, order: u64| {
+            Some((names.table.find(symbol.as_bytes())?, TradeId(trade), VenueOrderId(order)))
+        };
+        let nothing = Booked { net: 0, price: Price::ZERO, owner: StrategyId::OPERATOR };
+        let mut booked: BTreeMap<_, _> = self
+            .booked
+            .iter()
+            .filter_map(|(s, trade, order)| Some((key(s, *trade, *order)?, nothing)))
+            .collect();
+        for fill in &self.fills {
+            if let (Some(key), Ok(net)) = (key(&fill.symbol, fill.trade, fill.order), fill.net.parse()) {
+                booked.insert(key, Booked { net, price: fill.price, owner: names.numbered(&fill.strategy) });
+            }
+        }
+        let traded =
+            names.table.all().iter().map(|i| self.positions.get(i.symbol.as_str())?.parse().ok()).collect();
         Footing {
             expected: expected.collect(),
             next_trade: next.collect(),
-            booked: booked.collect(),
+            booked,
             epoch: 0,
+            held: Vec::new(),
+            traded,
         }
     }
 
@@ -223,6 +286,11 @@ impl Image {
         for order in self.open.iter().filter_map(|o| names.carried(o)) {
             let fact = Fact { seq: 0, recv_ns: 0, body: Body::Carried(order) };
             books.observe(0, &Record::Fact(fact));
+        }
+        for (symbol, strategy, net) in &self.own {
+            if let (Some(instrument), Ok(net)) = (table.find(symbol.as_bytes()), net.parse()) {
+                books.holds(instrument, names.numbered(strategy), net);
+            }
         }
         for level in self.stops.iter().filter_map(|s| names.level(s)) {
             books.observe(0, &Record::Fact(Fact { seq: 0, recv_ns: 0, body: Body::Stop(level) }));
@@ -246,6 +314,11 @@ impl Image {
             folded.next_trade.entry(symbol.clone()).or_insert(*next);
         }
         folded.booked.extend(self.booked.iter().cloned());
+        for (symbol, position) in &self.positions {
+            folded.positions.entry(symbol.clone()).or_insert_with(|| position.clone());
+        }
+        let is_elsewhere = |fill: &&FillImage| table.find(fill.symbol.as_bytes()).is_none();
+        folded.fills.extend(self.fills.iter().filter(is_elsewhere).cloned());
         let elsewhere = self.open.iter().filter(|o| table.find(o.symbol.as_bytes()).is_none());
         folded.open.extend(elsewhere.cloned());
         Ok(folded)
@@ -277,6 +350,29 @@ impl Carry {
         let since =
             all.iter().rposition(|s| account_of(s).is_some_and(|a| a != account)).map_or(0, |at| at + 1);
         let ours: Vec<_> = all[since..].iter().filter(|s| account_of(s) == Some(account)).collect();
+        Self::of_sessions(journal, &ours, table, strategies)
+    }
+
+    /// Claimed stops that sessions of a mode without an account leave: their orders end with the process, and what they hold is
+    /// carried over by itself.
+    pub fn stops_of(
+        journal: &Path,
+        mode: &str,
+        table: &InstrumentTable,
+        strategies: &[String],
+    ) -> Result<Vec<StopLevel>, CarryError> {
+        let all = if journal.is_dir() { reader::sessions(journal)? } else { Vec::new() };
+        let ours: Vec<_> = all.iter().filter(|s| s.header.mode == mode && account_of(s).is_none()).collect();
+        Self::of_sessions(journal, &ours, table, strategies).map(|carry| carry.stops)
+    }
+
+    /// What these sessions leave, oldest first.
+    fn of_sessions(
+        journal: &Path,
+        ours: &[&SessionSummary],
+        table: &InstrumentTable,
+        strategies: &[String],
+    ) -> Result<Self, CarryError> {
         // Back to the last record of a round that balanced; what came after its own point is folded on.
         let mut image = Image { v: VERSION, ..Image::default() };
         let mut from = ours.len();

@@ -3,13 +3,14 @@
 //! The venue is asked for the balances before and after everything else. If both answers agree, nothing was filled meanwhile, and
 //! every trade that made those balances is in the list between them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use super::books::{BooksView, Exact, OpenHere, TradeKey, exact, key_of};
+use super::books::{Booked, BooksView, Exact, OpenHere, TradeKey, exact, key_of};
 use crate::event::OrderUpdate;
 use crate::types::{
-    AssetId, ClientOrderId, InstrumentId, InstrumentTable, OrderState, Qty, TradeId, VenueOrderId,
+    AssetId, ClientOrderId, InstrumentId, InstrumentTable, OrderState, Price, Qty, StrategyId, TradeId,
+    VenueOrderId,
 };
 
 /// What the venue says.
@@ -47,9 +48,51 @@ pub struct Footing {
     /// Trades below these, by instrument, are agreed upon.
     pub next_trade: Vec<TradeId>,
     /// Trades at or above those that earlier sessions have booked.
-    pub booked: BTreeSet<TradeKey>,
+    pub booked: BTreeMap<TradeKey, Booked>,
+    /// What the session began with by instrument, as the stages have it ...
+    pub held: Vec<Held>,
+    /// ... and what the venue's trades came to by then; `None` where no record says.
+    pub traded: Vec<Option<Exact>>,
     /// This boot: an order with its number that is not on record is not the consequence of a crash.
     pub epoch: u32,
+}
+
+/// A position as a session took it over.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Held {
+    /// How much.
+    pub net: Exact,
+    /// Its average price; zero for none.
+    pub price: Price,
+    /// Whose, if it is one strategy's alone.
+    pub owner: Option<StrategyId>,
+}
+
+impl Footing {
+    /// What was taken over on an instrument.
+    pub fn held(&self, at: usize) -> Held {
+        self.held.get(at).copied().unwrap_or_default()
+    }
+
+    /// For a session: where no record says what the trades came to when it began, what was taken over stands for it.
+    pub fn begin(&mut self, instruments: usize) {
+        self.held.resize(instruments, Held::default());
+        self.traded.resize(instruments, None);
+        for (traded, held) in self.traded.iter_mut().zip(&self.held) {
+            *traded = traded.or(Some(held.net));
+        }
+    }
+
+    /// The position as the engine has it, and as the venue's trades make it, by instrument.
+    pub fn positions(&self, view: &BooksView) -> Vec<(Exact, Exact)> {
+        let sums = view.booked.iter().zip(&view.traded).enumerate();
+        sums.map(|(at, (booked, traded))| {
+            let held = self.held(at).net;
+            let before = self.traded.get(at).copied().flatten().unwrap_or(held);
+            (held + booked, before + traded)
+        })
+        .collect()
+    }
 }
 
 /// Something that does not agree. Two of them are the same difference when they are equal: a difference counts only after it
@@ -67,14 +110,23 @@ pub enum Difference {
     },
     /// We booked a fill that the venue does not list.
     NoSuchTrade(TradeKey),
-    /// The ledger and the venue's trade records come to different quantities.
+    /// A position, with what it was when the session began, is not what the venue's trades make it.
     Quantity {
         /// On what.
         instrument: InstrumentId,
-        /// Booked by the ledger.
+        /// As the engine has it.
         booked: Exact,
         /// By the trade records.
         traded: Exact,
+    },
+    /// More is booked as held than the account has.
+    Uncovered {
+        /// Of what.
+        asset: AssetId,
+        /// The positions in it.
+        booked: Exact,
+        /// By the venue.
+        found: Exact,
     },
     /// An order with an id of this boot is open at the venue and not on record: it can't have left by the gateway.
     Unrecorded(ClientOrderId),
@@ -92,7 +144,7 @@ impl Difference {
         let of_order =
             |client: ClientOrderId| view.open.iter().find(|o| o.client == client).map(|o| vec![o.instrument]);
         match *self {
-            Self::Balance { asset, .. } => {
+            Self::Balance { asset, .. } | Self::Uncovered { asset, .. } => {
                 let of_base: Vec<_> = table.all().iter().filter(|i| i.base == asset).map(|i| i.id).collect();
                 let is_quote = table.all().iter().any(|i| i.quote == asset);
                 (!is_quote && !of_base.is_empty()).then_some(of_base)
@@ -128,11 +180,16 @@ impl Difference {
                 )
             }
             Self::Quantity { instrument, booked, traded } => format!(
-                "{}: booked {}, the venue's trades come to {}",
+                "position on {}: booked {}, the venue's trades come to {}",
                 symbol(instrument),
                 Shown(booked),
                 Shown(traded)
             ),
+            Self::Uncovered { asset, booked, found } => {
+                let name = table.assets().get(asset.index()).map_or("?", |a| a.as_str());
+                let (booked, found) = (Shown(booked), Shown(found));
+                format!("position in {name}: booked {booked}, the account holds {found}")
+            }
             Self::Unrecorded(client) => format!("order {client} is open at the venue and is not on record"),
             Self::StillOpen(client) => {
                 format!("order {client} has ended by our record and is open at the venue")
@@ -179,20 +236,25 @@ pub struct Comparison {
 }
 
 /// Compares. A balance may be off by one unit of `1e-8` a trade, for what the venue rounds.
-pub fn compare(view: &BooksView, venue: &VenueView, ground: &Footing, foreign_halts: bool) -> Comparison {
+pub fn compare(
+    (view, venue, ground): (&BooksView, &VenueView, &Footing),
+    table: &InstrumentTable,
+    foreign_halts: bool,
+) -> Comparison {
     let mut out = Comparison::default();
     if !venue.is_told {
         fills(view, venue, ground, &mut out);
         orders(view, venue, ground, foreign_halts, &mut out);
     }
-    let quantities = view.booked.iter().zip(&view.traded).zip(0u16..);
-    for ((&booked, &traded), at) in quantities.filter(|((b, t), _)| b != t) {
+    for ((booked, traded), at) in ground.positions(view).into_iter().zip(0u16..).filter(|((b, t), _)| b != t)
+    {
         out.differences.push(Difference::Quantity { instrument: InstrumentId(at), booked, traded });
     }
     let same_trades =
         out.missing.is_empty() && !out.differences.iter().any(|d| matches!(d, Difference::NoSuchTrade(_)));
     if venue.is_still() && same_trades {
         balances(view, venue, ground, &mut out);
+        cover((view, venue, ground), table, &mut out);
     }
     out.is_told_in_full = venue.is_still() && out.missing.is_empty() && out.unknown.is_empty();
     out.is_complete = out.is_told_in_full && out.ask.is_empty();
@@ -202,9 +264,10 @@ pub fn compare(view: &BooksView, venue: &VenueView, ground: &Footing, foreign_ha
 fn fills(view: &BooksView, venue: &VenueView, ground: &Footing, out: &mut Comparison) {
     let is_new = |key: &TradeKey| ground.next_trade.get(key.0.index()).is_none_or(|next| key.1 >= *next);
     let listed: BTreeSet<TradeKey> = venue.fills.iter().map(key_of).collect();
-    let known = |key: &TradeKey| view.trades.contains(key) || ground.booked.contains(key);
+    let known = |key: &TradeKey| view.trades.contains_key(key) || ground.booked.contains_key(key);
     out.missing = venue.fills.iter().filter(|f| is_new(&key_of(f)) && !known(&key_of(f))).copied().collect();
-    for key in view.trades.iter().filter(|key| is_new(key) && !listed.contains(key)) {
+    let booked: BTreeSet<&TradeKey> = view.trades.keys().chain(ground.booked.keys()).collect();
+    for key in booked.into_iter().filter(|key| is_new(key) && !listed.contains(key)) {
         out.differences.push(Difference::NoSuchTrade(*key));
     }
 }
@@ -242,8 +305,10 @@ fn orders(view: &BooksView, venue: &VenueView, ground: &Footing, foreign_halts: 
     }
 }
 
+/// One unit of `1e-8`: what a venue may round.
+const UNIT: Exact = 1_000_000_000;
+
 fn balances(view: &BooksView, venue: &VenueView, ground: &Footing, out: &mut Comparison) {
-    const UNIT: Exact = 1_000_000_000;
     let trades = i128::try_from(view.trades.len() + ground.booked.len()).unwrap_or(i128::MAX / UNIT);
     for (at, found) in (0u16..).zip(&venue.after) {
         let index = usize::from(at);
@@ -256,6 +321,32 @@ fn balances(view: &BooksView, venue: &VenueView, ground: &Footing, out: &mut Com
         let found = found.map_or(0, exact);
         if (found - expected).abs() > UNIT * trades {
             out.differences.push(Difference::Balance { asset: AssetId(at), expected, found });
+        }
+    }
+}
+
+/// Whether the account has what the positions say is held. An asset that others are paid in says nothing of a position in it, nor
+/// does one that pays the fees of other instruments.
+fn cover(
+    (view, venue, ground): (&BooksView, &VenueView, &Footing),
+    table: &InstrumentTable,
+    out: &mut Comparison,
+) {
+    let positions = ground.positions(view);
+    let trades = i128::try_from(view.trades.len() + ground.booked.len() + 1).unwrap_or(i128::MAX / UNIT);
+    for (at, found) in (0u16..).zip(&venue.after) {
+        let asset = AssetId(at);
+        let is_spent = view.fees_elsewhere.get(usize::from(at)).is_some_and(|spent| *spent != 0);
+        let is_paid_in = table.all().iter().any(|i| i.quote == asset);
+        if is_spent || is_paid_in || (venue.is_told && found.is_none()) {
+            continue;
+        }
+        let of_base = table.all().iter().filter(|i| i.base == asset);
+        let booked: Exact =
+            of_base.filter_map(|i| positions.get(i.id.index())).map(|(booked, _)| booked).sum();
+        let found = found.map_or(0, exact);
+        if booked > found + UNIT * trades {
+            out.differences.push(Difference::Uncovered { asset, booked, found });
         }
     }
 }

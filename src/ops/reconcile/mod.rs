@@ -15,5 +15,5 @@ pub mod standing;
 
 pub use books::{BooksDesk, BooksView, bookkeeper};
 pub use carry::{Carry, CarryError};
-pub use compare::{Comparison, Difference, Footing, VenueView, compare};
+pub use compare::{Comparison, Difference, Footing, Held, VenueView, compare};
 pub use standing::{Outcome, Report, Reports, Standing};

@@ -258,7 +258,8 @@ impl View {
             let quote = self.shown.instruments.get(intent.instrument.index());
             let known =
                 Known { at_ns: intent.cause_ns, middle: quote.and_then(|line| middle(line.bid, line.ask)) };
-            let order = ledger::tracked(intent.client, intent.instrument, intent.strategy, spec, known);
+            let mut order = ledger::tracked(intent.client, intent.instrument, intent.strategy, spec, known);
+            order.reduce_only = intent.reduce_only;
             if self.orders.enter(order).is_err() {
                 self.totals().conflicts += 1;
             }
@@ -303,7 +304,27 @@ impl View {
             _ => {}
         }
         if let Some(change) = self.orders.on_reply(reply) {
+            self.exit_answered(&change, reply);
             self.changed(&change, at_ns);
+        }
+    }
+
+    /// Counts the exits that the venue refuses in a row: what is held is then held without a way out.
+    fn exit_answered(&mut self, change: &Change, reply: &Reply) {
+        let is_exit = self.orders.get(change.client).is_some_and(|order| order.reduce_only);
+        let Some(line) = self.shown.instruments.get_mut(change.instrument.index()).filter(|_| is_exit) else {
+            return;
+        };
+        match reply.kind {
+            ReplyKind::Rejected if !reply.cancel => {
+                line.exits_refused = line.exits_refused.saturating_add(1);
+                reply.reason.name().clone_into(&mut line.exit_refusal);
+            }
+            ReplyKind::Accepted if !reply.cancel => {
+                line.exits_refused = 0;
+                line.exit_refusal.clear();
+            }
+            _ => {}
         }
     }
 

@@ -98,6 +98,12 @@ pub struct InstrumentLine {
     pub fills: u64,
     /// Orders that may be open.
     pub working: u64,
+    /// Exits that the venue refused in a row; 0 once it took one.
+    #[serde(default)]
+    pub exits_refused: u32,
+    /// Why it refused the last of them.
+    #[serde(default)]
+    pub exit_refusal: String,
 }
 
 impl InstrumentLine {

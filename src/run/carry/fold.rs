@@ -162,8 +162,7 @@ fn strategy<'a>(state: &'a mut State, names: &[String], id: StrategyId) -> Optio
 /// By names.
 fn state_of(fold: &LayerFold, header: &SessionHeader) -> State {
     let note = |key: &str| header.notes.get(key).cloned().unwrap_or(Value::Null);
-    let book: Book = serde_json::from_value(note(BOOK_NOTE))
-        .unwrap_or_else(|_| Book { name: header.mode.clone(), account: String::new() });
+    let book: Book = serde_json::from_value(note(BOOK_NOTE)).unwrap_or_else(|_| Book::new(&header.mode, ""));
     // What the session began with: of the strategies that it did not run nothing has changed.
     let begun: Option<State> = serde_json::from_value(note(CARRIED_NOTE)).ok();
     let mut state = begun.unwrap_or_else(|| State::new(book.clone()));

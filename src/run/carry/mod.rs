@@ -45,8 +45,12 @@ pub const CARRIED_NOTE: &str = "carried";
 pub struct Book {
     /// The mode; with the venue where orders meet an account that lasts.
     pub name: String,
-    /// What holds the positions; another one holds none of them.
+    /// What holds the positions; another one holds none of them. The same name as in the reconcile's record: the venue's number
+    /// of the account, where orders meet one.
     pub account: String,
+    /// What records before that one name called the same account; empty for nothing.
+    #[serde(skip)]
+    pub former: String,
 }
 
 impl Book {
@@ -57,15 +61,32 @@ impl Book {
         Some(match plan.mode {
             _ if dry_run => return None,
             Mode::Shadow => return None,
-            Mode::Paper => Self { name: mode.to_owned(), account: "paper".to_owned() },
-            Mode::Demo => Self { name: mode.to_owned(), account: key_print(access) },
-            // An embedded venue has a new account whenever it starts: a real one has one for each key holder, and its key may
-            // change, so the place names it. A difference shows in the reconcile.
-            Mode::Testnet | Mode::Live if access.is_on_this_machine() => {
-                Self { name: mode.to_owned(), account: key_print(access) }
-            }
-            Mode::Testnet | Mode::Live => Self { name: venue.clone(), account: venue },
+            Mode::Paper => Self::new(mode, "paper"),
+            Mode::Demo => Self::new(mode, &key_print(access)),
+            // An embedded venue has a new account whenever it starts: its results go on, its positions do not.
+            Mode::Testnet | Mode::Live if access.is_on_this_machine() => Self::new(mode, &key_print(access)),
+            Mode::Testnet | Mode::Live => Self::new(&venue, &venue),
         })
+    }
+
+    /// A book of this name on this account.
+    pub fn new(name: &str, account: &str) -> Self {
+        Self { name: name.to_owned(), account: account.to_owned(), former: String::new() }
+    }
+
+    /// The same where the venue has said which account it is. A key may be changed without changing the account, and one key
+    /// file may come to hold the key of another one: the venue's word counts.
+    #[must_use]
+    pub fn on(self, account: Option<&str>) -> Self {
+        match account {
+            Some(account) => Self { account: account.to_owned(), former: self.account, name: self.name },
+            None => self,
+        }
+    }
+
+    /// Whether a record that bears this account's name is about this book's account.
+    fn is_on(&self, account: &str) -> bool {
+        self.account == account || (!self.former.is_empty() && self.former == account)
     }
 }
 
@@ -101,9 +122,10 @@ impl CarryOver {
         let mut over = Self::default();
         let (mut state, told) = latest(paths, &book, now_ns)?;
         over.events.extend(told);
-        if state.book.account != book.account {
+        if !book.is_on(&state.book.account) {
             state.leave_account(&book.account, now_ns, &mut over.events);
         }
+        state.book.account.clone_from(&book.account);
         state.settle_absent(table).map_err(StartError::Parts)?;
         over.balances = (!state.balances.is_empty()).then(|| {
             let known = state.balances.iter();

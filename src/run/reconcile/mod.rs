@@ -3,6 +3,7 @@
 //!
 //! Its thread may block on the network for as long as it likes: nothing hot waits for it, and arming waits with a deadline.
 
+mod adopt;
 mod boot;
 mod round;
 mod source;
@@ -20,13 +21,13 @@ use crate::event::Body;
 use crate::journal::entry::{Control as Act, ControlKind};
 use crate::ops::control::Recorder;
 use crate::ops::events::{Event, EventSender, Level};
-use crate::ops::reconcile::books::Wanted;
+use crate::ops::reconcile::books::{TradeKey, Wanted};
 use crate::ops::reconcile::carry::Image;
 use crate::ops::reconcile::{BooksDesk, BooksView, Footing, Outcome, Report, Standing};
 use crate::types::time::NS_PER_S;
 use crate::types::{ClientOrderId, InstrumentTable, Now, VenueOrderId};
 
-pub use boot::Boot;
+pub use boot::{Boot, ground};
 pub use round::Rules;
 pub use source::{RestSource, Source};
 
@@ -83,14 +84,19 @@ pub struct Reconciler {
     views_asked: u64,
     foreign_told: BTreeSet<VenueOrderId>,
     adopted_told: BTreeSet<ClientOrderId>,
+    /// Trades that the fold is to strike with the next view.
+    struck: Vec<TradeKey>,
+    /// Correcting orders that were made up in this session.
+    corrections: u64,
     /// The last record of a balanced round, but for its point in the journal: what has not changed is not written again.
     recorded: Option<Image>,
 }
 
 impl Reconciler {
     /// The first round begins with the first poll.
-    pub fn new(parts: ReconcilerParts) -> Self {
+    pub fn new(mut parts: ReconcilerParts) -> Self {
         parts.standing.ask();
+        parts.ground.begin(parts.table.all().len());
         Self {
             parts,
             due_ns: 0,
@@ -98,6 +104,8 @@ impl Reconciler {
             views_asked: 0,
             foreign_told: BTreeSet::new(),
             adopted_told: BTreeSet::new(),
+            struck: Vec::new(),
+            corrections: 0,
             recorded: None,
         }
     }
@@ -114,7 +122,8 @@ impl Reconciler {
     fn view(&mut self) -> Result<BooksView, String> {
         self.views_asked += 1;
         let number = self.views_asked;
-        let wanted = Wanted { number, agreed: self.parts.ground.next_trade.clone() };
+        let struck = core::mem::take(&mut self.struck);
+        let wanted = Wanted { number, agreed: self.parts.ground.next_trade.clone(), struck };
         let deadline_ns = self.parts.clock.mono_ns() + VIEW_WITHIN_NS;
         let mut pending = Some(wanted);
         while !self.parts.stop.is_stopped() && self.parts.clock.mono_ns() < deadline_ns {
@@ -129,6 +138,9 @@ impl Reconciler {
                 }
             }
             sleep(LOOK_EVERY);
+        }
+        if let Some(never_asked) = pending {
+            self.struck = never_asked.struck;
         }
         Err("the journal's thread does not say what the record comes to".to_owned())
     }

@@ -14,9 +14,7 @@ use crate::ops::reconcile::{BooksView, Comparison, Difference, Outcome, Report, 
 use crate::run::plan::{ForeignOrders, Plan};
 use crate::run::wiring::gateway_config;
 use crate::types::time::NS_PER_S;
-use crate::types::{
-    AssetId, ClientOrderId, InstrumentId, OrderState, Qty, StrategyId, TradeId, VenueOrderId,
-};
+use crate::types::{ClientOrderId, InstrumentId, OrderState, Qty, StrategyId, TradeId, VenueOrderId};
 use crate::venue::binance::rest_account::OrderName;
 
 /// Most attempts of a round: an account that never stands still is said to be moving.
@@ -61,7 +59,7 @@ enum Step {
 impl Reconciler {
     /// A whole round.
     pub(super) fn round(&mut self) -> Report {
-        let adopt = self.parts.standing.take_adopt();
+        let mut adopt = self.parts.standing.take_adopt();
         let mut report = Report::default();
         let mut found: BTreeMap<Difference, u32> = BTreeMap::new();
         let mut failures = 0;
@@ -70,7 +68,7 @@ impl Reconciler {
                 sleep(Duration::from_millis(pause_ms(report.attempts)));
             }
             report.attempts += 1;
-            match self.attempt(adopt, &mut found, &mut report) {
+            match self.attempt(&mut adopt, &mut found, &mut report) {
                 Ok(Step::Done(outcome)) => {
                     report.outcome = outcome;
                     return report;
@@ -91,7 +89,7 @@ impl Reconciler {
 
     fn attempt(
         &mut self,
-        adopt: bool,
+        adopt: &mut bool,
         found: &mut BTreeMap<Difference, u32>,
         report: &mut Report,
     ) -> Result<Step, String> {
@@ -103,7 +101,8 @@ impl Reconciler {
             let view = self.view()?;
             (VenueView::told_by(&view), view)
         };
-        let mut comparison = compare(&view, &venue, &self.parts.ground, self.parts.rules.foreign_halts);
+        let mut comparison =
+            compare((&view, &venue, &self.parts.ground), &self.parts.table, self.parts.rules.foreign_halts);
         report.foreign_orders = u32::try_from(comparison.foreign.len()).unwrap_or(u32::MAX);
         self.tell_foreign(&comparison);
         let carried = self.recover_fills(&comparison, &view, report)?;
@@ -128,7 +127,10 @@ impl Reconciler {
             report.differences.extend(comparison.differences.iter().map(|d| d.describe(table)));
             return Ok(Step::Again);
         }
-        if adopt && self.adopt(&confirmed, &venue, &view) {
+        if *adopt && self.adopt(&confirmed, &venue, &view) {
+            // Once: what was told must come round before anything is judged again.
+            *adopt = false;
+            found.clear();
             return Ok(Step::Again);
         }
         self.mismatch(&confirmed, &view, report);
@@ -173,7 +175,7 @@ impl Reconciler {
 
     /// From here on the venue's figures are what the record rests on. Within a comparison that balanced that changes nothing but
     /// the last decimal that a venue rounds.
-    fn rebase(&mut self, venue: &VenueView, view: &BooksView) {
+    pub(super) fn rebase(&mut self, venue: &VenueView, view: &BooksView) {
         let ground = &mut self.parts.ground;
         let totals = venue.after.iter().enumerate();
         let moved = |at: usize| view.moved.get(at).copied().unwrap_or(0);
@@ -188,7 +190,7 @@ impl Reconciler {
             *next = (*next).max(TradeId(fill.trade.0 + 1));
         }
         let next_trade = &ground.next_trade;
-        ground.booked.retain(|(instrument, trade, _)| *trade >= next_trade[instrument.index()]);
+        ground.booked.retain(|(instrument, trade, _), _| *trade >= next_trade[instrument.index()]);
     }
 
     /// One order at the venue; an account that does not exist has none to ask about.
@@ -331,27 +333,6 @@ impl Reconciler {
         Ok(unsettled)
     }
 
-    /// The operator said that the venue is right: what differs in balances is taken from there, once. `false`: something differs
-    /// that this does not settle.
-    fn adopt(&mut self, confirmed: &[Difference], venue: &VenueView, view: &BooksView) -> bool {
-        let settles = |d: &Difference| matches!(d, Difference::Balance { .. } | Difference::NoSuchOrder(_));
-        if !confirmed.iter().all(settles) || !venue.is_still() {
-            return false;
-        }
-        let words: Vec<_> = confirmed.iter().map(|d| d.describe(&self.parts.table)).collect();
-        self.event(Level::Warn, "RECONCILE_ADOPTED", &[("differences", json!(words))]);
-        for difference in confirmed {
-            // An order that the venue has spoken of and now denies: over, with what was filled of it.
-            if let Difference::NoSuchOrder(client) = difference
-                && let Some(here) = view.open.iter().find(|o| o.client == *client)
-            {
-                self.tell(Body::Order(ended(here)));
-            }
-        }
-        self.rebase(venue, view);
-        true
-    }
-
     fn mismatch(&mut self, confirmed: &[Difference], view: &BooksView, report: &mut Report) {
         let table = &self.parts.table;
         report.differences = confirmed.iter().map(|d| d.describe(table)).collect();
@@ -375,24 +356,4 @@ fn was_at_the_venue(order: &OpenHere) -> bool {
     order.venue_order.0 != 0
         || !order.filled.is_zero()
         || matches!(order.state, OrderState::Acknowledged | OrderState::PartiallyFilled)
-}
-
-/// The end of an order as an answer to a query would tell of it.
-const fn ended(here: &OpenHere) -> OrderUpdate {
-    OrderUpdate {
-        instrument: here.instrument,
-        side: here.side,
-        state: OrderState::Cancelled,
-        snapshot: true,
-        maker: false,
-        fee_asset: AssetId::UNKNOWN,
-        client: here.client,
-        venue_order: here.venue_order,
-        trade: TradeId(0),
-        price: here.price,
-        qty: here.qty,
-        filled: here.filled,
-        fee: Qty::ZERO,
-        venue_ns: 0,
-    }
 }

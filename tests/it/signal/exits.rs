@@ -176,3 +176,83 @@ fn a_stopping_engine_raises_no_exit() {
     assert!(session.quote("90", "91").is_empty());
     assert_eq!(session.signal.position(BTC).qty, Qty::ONE);
 }
+
+/// Who wants out in [`refused`].
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Way {
+    Managed,
+    Strategys,
+    Operators,
+}
+
+/// The times at which exits are asked for within a minute, all of them refused by the venue or held back on our own side.
+fn refused(way: Way, kind: ReplyKind) -> (Session, Vec<i64>) {
+    let (signal, _) = one(|context| {
+        if context.position.qty.is_zero() && context.is_idle() {
+            context.enter(spec(Side::Buy, "100", "1"), Claim::NONE);
+        } else if context.quote.is_some_and(|q| q.bid.price < price("90")) && context.is_idle() {
+            context.exit(spec(Side::Sell, "80", "1"));
+        }
+    });
+    let mut session = Session::new(signal);
+    if way == Way::Managed {
+        let levels = ExitLevels { stop_loss_bp: 500, ..ExitLevels::default() };
+        session.signal.manage_exits(StrategyId(0), levels);
+    }
+    let entry = session.quote("99.9", "100")[0];
+    session.fill(&entry, "1", "1");
+    let mut raised = Vec::new();
+    if way == Way::Operators {
+        let flatten = session.facts.command(CommandKind::Flatten);
+        raised = session.put(&flatten);
+    }
+    let (bid, ask) = if way == Way::Strategys { ("89", "89.1") } else { ("94", "94.1") };
+    let mut times = Vec::new();
+    for _ in 0..6_000 {
+        session.facts.now_ns += 10 * MS;
+        let quote = session.facts.quote_at(BTC, bid, ask);
+        raised.extend(session.put(&quote));
+        for intent in core::mem::take(&mut raised) {
+            assert!(intent.reduce_only, "{way:?}: {intent:?}");
+            times.push(session.facts.now_ns);
+            if kind == ReplyKind::Rejected {
+                let sent = session.facts.reply(ReplyKind::Sent, intent.client, false);
+                raised.extend(session.put(&sent));
+            }
+            let refusal = session.facts.reply(kind, intent.client, false);
+            raised.extend(session.put(&refusal));
+        }
+    }
+    (session, times)
+}
+
+/// R-ORD-2: an exit that the venue refuses is asked for again after a wait that doubles up to five seconds, and never given up,
+/// whoever wants it. What did not leave us waits no longer than ever.
+#[test]
+fn an_exit_that_the_venue_refuses_is_tried_again_ever_later_and_never_given_up() {
+    for way in [Way::Managed, Way::Strategys, Way::Operators] {
+        let (mut session, times) = refused(way, ReplyKind::Rejected);
+        let waits: Vec<i64> = times.windows(2).map(|pair| (pair[1] - pair[0]) / MS).collect();
+        assert!((14..=20).contains(&times.len()), "{way:?}: {waits:?}");
+        assert!(waits.windows(2).all(|pair| pair[0] <= pair[1] + 10), "{way:?}: {waits:?}");
+        assert!(waits.iter().all(|wait| (90..=5_500).contains(wait)), "{way:?}: {waits:?}");
+        assert!(waits.iter().rev().take(8).all(|wait| *wait >= 4_990), "{way:?}: {waits:?}");
+        // The venue takes one, and leaves a part of it: the rest is not held back any more.
+        let intent = loop {
+            session.facts.now_ns += 10 * MS;
+            let quote = session.facts.quote_at(BTC, "89", "89.1");
+            if let Some(intent) = session.put(&quote).first() {
+                break *intent;
+            }
+        };
+        let mut raised = session.fill(&intent, "0.5", "0.5");
+        raised.extend(session.end(&intent, OrderState::Expired, "0.5"));
+        raised.extend(session.quote("89", "89.1"));
+        raised.extend(session.quote("89", "89.1"));
+        assert!(raised.iter().any(|i| i.reduce_only), "{way:?}: {raised:?}");
+
+        let (_, times) = refused(way, ReplyKind::NotSent);
+        let longest = times.windows(2).map(|pair| (pair[1] - pair[0]) / MS).max().unwrap();
+        assert!(longest <= 520, "{way:?}: {longest} ms");
+    }
+}
