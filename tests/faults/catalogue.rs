@@ -114,7 +114,7 @@ catalogue! {
         "cancels pass from the reserve; a kill reaches zero open orders",
         Line(b::f21_an_empty_order_budget_leaves_cancels_their_reserve);
     "F22", f22_a_thousand_drops_are_no_storm, ["connection dropped"],
-        "back-off, jitter, and a budget over a sliding window (within one process: a restart begins a new one)",
+        "back-off, jitter, and a budget over a sliding window, which a restart does not reset (`wire::retry`, `ops::connects`)",
         Line(b::f22_a_thousand_drops_are_no_storm);
     "F23", f23_an_invalid_book_asks_for_one_snapshot_at_a_time, ["gap in the book"],
         "one request in flight for each book, at a bounded pace",
