@@ -16,3 +16,4 @@ mod ready;
 mod recovery;
 mod session;
 mod stage;
+mod state;
