@@ -240,7 +240,13 @@ fn r_ord_4_an_older_state_file_migrates_and_one_that_cannot_be_read_is_rebuilt()
     state.as_object_mut().unwrap().remove("paces");
     std::fs::write(paths.state(), json!({ "v": 2, "books": { "testnet": state } }).to_string()).unwrap();
     assert_eq!(told(&read(data.path(), "a")), ["STATE_MIGRATED"]);
-    for broken in ["", "{", "{\"v\":99}", "{\"v\":2,\"books\":{\"testnet\":{}}}", "{\"v\":1}"] {
+    // A cost that is no sum is not taken for nothing.
+    let whole = json!({ "v": 3, "books": new.books }).to_string();
+    let at = whole.find("\"cost\":\"").unwrap() + 8;
+    let bad_cost = format!("{}z{}", &whole[..at], &whole[at + 1..]);
+    for broken in
+        [bad_cost.as_str(), "", "{", "{\"v\":99}", "{\"v\":2,\"books\":{\"testnet\":{}}}", "{\"v\":1}"]
+    {
         std::fs::write(paths.state(), broken).unwrap();
         let over = read(data.path(), "a");
         assert_eq!(told(&over), ["STATE_UNREADABLE", "STATE_REBUILT"], "{broken:?}");

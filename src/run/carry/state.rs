@@ -30,36 +30,54 @@ pub struct PositionState {
     qty: Qty,
     fees: Cash,
     fills: u64,
-    cost: String,
-    realised: String,
+    cost: Wide,
+    realised: Wide,
+}
+
+/// A sum of 128 bits as 32 hexadecimal digits. Anything else is no sum: a file that holds it can't be read, and the journal is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Wide([u64; 2]);
+
+impl Serialize for Wide {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Self([upper, lower]) = self;
+        serializer.collect_str(&format_args!("{upper:016x}{lower:016x}"))
+    }
+}
+
+impl<'de> Deserialize<'de> for Wide {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let is_hex = text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let half = |range| text.get(range).and_then(|half| u64::from_str_radix(half, 16).ok());
+        match (half(0..16), half(16..32)) {
+            (Some(upper), Some(lower)) if is_hex => Ok(Self([upper, lower])),
+            _ => Err(serde::de::Error::custom(format!("{text:?} is not a sum of 32 hexadecimal digits"))),
+        }
+    }
 }
 
 impl From<&Position> for PositionState {
     fn from(position: &Position) -> Self {
         let parts = PositionParts::from(*position);
-        let text = |[upper, lower]: [u64; 2]| format!("{upper:016x}{lower:016x}");
         Self {
             qty: parts.qty,
             fees: parts.fees,
             fills: parts.fills,
-            cost: text(parts.cost),
-            realised: text(parts.realised),
+            cost: Wide(parts.cost),
+            realised: Wide(parts.realised),
         }
     }
 }
 
 impl From<&PositionState> for Position {
     fn from(state: &PositionState) -> Self {
-        let halves = |text: &str| {
-            let half = |range| text.get(range).and_then(|t| u64::from_str_radix(t, 16).ok()).unwrap_or(0);
-            [half(0..16), half(16..32)]
-        };
         let parts = PositionParts {
             qty: state.qty,
             fees: state.fees,
             fills: state.fills,
-            cost: halves(&state.cost),
-            realised: halves(&state.realised),
+            cost: state.cost.0,
+            realised: state.realised.0,
         };
         parts.into()
     }
