@@ -19,6 +19,7 @@ mod measure;
 mod running;
 
 use std::fs;
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -89,32 +90,42 @@ pub fn run(drill: &Drill, ground: &Ground, times: u64, tell: &mut dyn FnMut(&str
     let (mut runs, mut failures, mut events) = (Vec::new(), Vec::new(), Vec::new());
     let mut number = 0;
     while number < times && failures.is_empty() {
-        let dir = if drill.by_layer { ground.dir.join((number + 1).to_string()) } else { ground.dir.clone() };
-        let until = if drill.by_layer { number + 1 } else { times };
+        let (dir, until) = if drill.by_layer {
+            (ground.dir.join((number + 1).to_string()), number + 1)
+        } else {
+            (ground.dir.clone(), times)
+        };
+        let mut one = |run: DrillRun, number: u64| {
+            tell(&format!(
+                "{} {number}/{times}: last order {} us, silent {} us, recovered {} us",
+                drill.name, run.last_order_us, run.silent_us, run.recovered_us
+            ));
+            runs.push(run);
+        };
         let here = Ground { dir: dir.clone(), ..ground.clone() };
-        match Field::set(&here, drill, if drill.by_layer { RESTING } else { 0 }) {
-            Err(error) => failures.push(error.to_string()),
-            Ok(mut field) => {
-                while number < until && failures.is_empty() {
-                    number += 1;
-                    match run_once(drill, &mut field) {
-                        Ok(run) => {
-                            tell(&format!(
-                                "{} {number}/{times}: last order {} us, silent {} us, recovered {} us",
-                                drill.name, run.last_order_us, run.silent_us, run.recovered_us
-                            ));
-                            runs.push(run);
-                        }
-                        // What comes after a failed run would be measured on an engine in an unknown state.
-                        Err(error) => failures.push(format!("run {number}: {error}")),
-                    }
-                }
-            }
-        }
+        failures.extend(run_on_field(drill, &here, number + 1..=until, &mut one).err());
+        number = until;
         events.extend(fs::read(Paths::new(&dir.join("data"), None).events()).unwrap_or_default());
     }
     let result = judge(drill.name, times, &runs, failures);
     Done { result, runs, events }
+}
+
+/// The runs of these numbers on one field. What comes after a failed run would be measured on an engine in an unknown state, so
+/// it ends with that.
+fn run_on_field(
+    drill: &Drill,
+    ground: &Ground,
+    mut numbers: RangeInclusive<u64>,
+    one: &mut dyn FnMut(DrillRun, u64),
+) -> Result<(), String> {
+    let mut field = Field::set(ground, drill, if drill.by_layer { RESTING } else { 0 })
+        .map_err(|error| error.to_string())?;
+    numbers.try_for_each(|number| {
+        let run = run_once(drill, &mut field).map_err(|error| format!("run {number}: {error}"))?;
+        one(run, number);
+        Ok(())
+    })
 }
 
 fn run_once(drill: &Drill, field: &mut Field) -> Result<DrillRun, DrillError> {
