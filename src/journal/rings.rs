@@ -1,9 +1,10 @@
 //! The stages' rings, read in causal order: every record behind what caused it, and before what it caused.
 //!
 //! An effect is pushed into its ring before it goes on down the line, so when a fact can be taken, everything that went
-//! before it can be taken too. Before each fact the other rings are looked at, and what is older than the fact comes first:
-//! an intent stands behind its fact and before the next one, a decision behind its intent, a request behind its decision and
-//! before the venue's answer, however far the writer lags behind. Folds of the journal rely on it: an order that is
+//! before it can be taken too. Before each fact the other rings are looked at, and what is there and older than the fact comes
+//! first: an intent stands behind its fact, a decision behind its intent, a request behind its decision, and all of them before
+//! the venue's answer, however far the writer lags behind. (Facts that feed numbered while signal was still at an earlier one may
+//! stand between that one and its intent: the line is a pipeline.) Folds of the journal rely on it: an order that is
 //! acknowledged before it was wanted would be taken for someone else's.
 //!
 //! Effects are counted before their causes are read (the gateway's, risk's, signal's, then feed's), so that nothing is taken

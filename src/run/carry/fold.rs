@@ -1,10 +1,10 @@
 //! A session's journal folded into what it leaves.
 //!
-//! Two readers go through it in step, because the stages' records meet in the journal ring by ring and a reply may stand before
-//! the intent that it answers: facts in their order, and before each fact every intent that an earlier fact caused. That is
-//! the order of the line. Beside the layers' fold stands risk itself, which is not asked anything: it folds the facts, and books
-//! the intents that it had approved by its recorded decisions, so that what it keeps of pace, executions and latches (R-LIM-7,
-//! C9) is told by the code that keeps it.
+//! Two readers go through it in step, because feed records facts while signal is still at earlier ones: facts in their
+//! order, and before each fact every intent that an earlier fact caused. That is the order of the line. Beside the layers'
+//! fold stands risk itself, which is not asked anything: it folds the facts, and books the intents that it had approved by
+//! its recorded decisions, so that what it keeps of pace, executions and latches (R-LIM-7, C9) is told by the code that
+//! keeps it.
 
 use std::path::Path;
 
