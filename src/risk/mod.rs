@@ -157,7 +157,7 @@ impl Risk {
     /// Books an intent that was approved when the record was made, as [`Risk::decide`] booked it then: for what folds a journal.
     /// It judges nothing, and nothing comes of it that could leave.
     pub fn book_recorded(&mut self, intent: &Intent) {
-        if let Action::Place(spec) | Action::Replace { spec, .. } = &intent.action {
+        if let Some(spec) = placed(intent) {
             self.state.approve(intent, spec);
         }
     }

@@ -493,8 +493,7 @@ impl Slot {
     /// The middle of the last quote, whatever its age; `None` before the first, or when it is crossed.
     #[inline]
     pub(super) fn middle(&self) -> Option<Price> {
-        let (bid, ask) = (self.bid.price, self.ask.price);
-        (bid > Price::ZERO && ask > bid).then(|| Price::from_units(i64::midpoint(bid.units(), ask.units())))
+        Price::middle(self.bid.price, self.ask.price)
     }
     /// The price that an order's value is computed with: a sell may be filled far above its limit.
     #[inline]

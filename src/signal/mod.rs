@@ -337,9 +337,7 @@ impl Signal {
     fn on_quote(&mut self, fact: &Fact, quote: &Quote, sink: &mut Sink<'_>) {
         let Some(market) = self.markets.get_mut(quote.instrument.index()) else { return };
         market.quote = Some(*quote);
-        let (bid, ask) = (quote.bid.price, quote.ask.price);
-        if bid > Price::ZERO && ask > bid {
-            let middle = Price::from_units(i64::midpoint(bid.units(), ask.units()));
+        if let Some(middle) = Price::middle(quote.bid.price, quote.ask.price) {
             self.layers.on_middle(quote.instrument, middle, fact.recv_ns);
         }
         for at in market.runners.clone() {

@@ -11,7 +11,7 @@ use crate::limits::{EXIT_REFUSALS_MAX, INSTRUMENTS_MAX};
 use crate::ops::events::Level;
 use crate::ops::watch::Snapshot;
 use crate::shared::HaltLevel;
-use crate::types::{Cash, InstrumentTable, Now, Price, Qty, Reason};
+use crate::types::{Cash, InstrumentTable, Now, Qty, Reason};
 
 /// The limits that are watched, in the units in which they hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,9 +60,7 @@ fn near(used: Cash, held: Cash, max: Cash) -> Near {
 fn held(view: &Snapshot, table: &InstrumentTable) -> (Cash, u32) {
     let (mut sum, mut positions) = (Cash::ZERO, 0);
     for (line, instrument) in view.instruments.iter().zip(table.all()) {
-        let quote = line.bid.zip(line.ask);
-        let middle = quote.map(|(bid, ask)| Price::from_units(i64::midpoint(bid.units(), ask.units())));
-        let price = middle.or(line.average_price).unwrap_or_default();
+        let price = line.middle().or(line.average_price).unwrap_or_default();
         let qty = Qty::from_units(line.position.units().saturating_abs());
         let value = Cash::notional_for_limit(price, qty).unwrap_or(Cash::MAX);
         sum = sum.checked_add(value).unwrap_or(Cash::MAX);

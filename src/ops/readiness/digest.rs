@@ -63,13 +63,6 @@ pub struct Digest {
     pub slippage_centi_bp: i64,
 }
 
-impl Digest {
-    /// Average cost of a fill, hundredths of a basis point.
-    pub fn average_slippage(&self) -> Option<i64> {
-        i64::try_from(self.measured).ok().filter(|n| *n > 0).map(|n| self.slippage_centi_bp / n)
-    }
-}
-
 /// The fold.
 struct Fold {
     digest: Digest,
@@ -141,8 +134,7 @@ impl Fold {
 }
 
 fn middle((bid, ask): (Price, Price)) -> Option<Price> {
-    let sum = bid.units().checked_add(ask.units())?;
-    (bid.units() > 0 && ask >= bid).then(|| Price::from_units(sum / 2))
+    (bid > Price::ZERO && ask >= bid).then(|| bid.midpoint(ask))
 }
 
 fn fold(dir: &Path, summary: &SessionSummary, is_last: bool) -> Result<Digest, String> {

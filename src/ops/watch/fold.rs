@@ -130,7 +130,7 @@ impl View {
             line.position = position.qty;
             line.average_price = position.average_price();
             line.realised = position.realised();
-            line.unrealised = middle(line.bid, line.ask).map(|price| position.unrealised(price));
+            line.unrealised = line.middle().map(|price| position.unrealised(price));
             line.fees = position.fees;
             line.fills = position.fills;
             let open = self.orders.open().filter(|o| o.instrument == InstrumentId(at));
@@ -256,8 +256,7 @@ impl View {
         self.strategy(intent.strategy).intents += 1;
         if let Action::Place(spec) | Action::Replace { spec, .. } = &intent.action {
             let quote = self.shown.instruments.get(intent.instrument.index());
-            let known =
-                Known { at_ns: intent.cause_ns, middle: quote.and_then(|line| middle(line.bid, line.ask)) };
+            let known = Known { at_ns: intent.cause_ns, middle: quote.and_then(InstrumentLine::middle) };
             let mut order = ledger::tracked(intent.client, intent.instrument, intent.strategy, spec, known);
             order.reduce_only = intent.reduce_only;
             if self.orders.enter(order).is_err() {
@@ -394,11 +393,6 @@ fn link_index(link: LinkId) -> usize {
         LinkId::Account => 1,
         LinkId::Orders => 2,
     }
-}
-
-fn middle(bid: Option<Price>, ask: Option<Price>) -> Option<Price> {
-    let (bid, ask) = (bid?.units(), ask?.units());
-    Some(Price::from_units(i64::midpoint(bid, ask)))
 }
 
 /// Whether what is held is less than the venue would take in an order. Without a quote that is not known, and it is not dust.

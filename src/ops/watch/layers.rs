@@ -57,9 +57,7 @@ impl LayerFold {
         self.layers.on_time(fact.recv_ns);
         match &fact.body {
             Body::Quote(quote) => {
-                let (bid, ask) = (quote.bid.price, quote.ask.price);
-                if bid > Price::ZERO && ask > bid {
-                    let middle = Price::from_units(i64::midpoint(bid.units(), ask.units()));
+                if let Some(middle) = Price::middle(quote.bid.price, quote.ask.price) {
                     self.layers.on_middle(quote.instrument, middle, fact.recv_ns);
                 }
             }

@@ -107,6 +107,10 @@ pub struct InstrumentLine {
 }
 
 impl InstrumentLine {
+    /// The middle of the last quote, if it had two sides.
+    pub fn middle(&self) -> Option<Price> {
+        self.bid.zip(self.ask).map(|(bid, ask)| bid.midpoint(ask))
+    }
     /// Whether something is held that could be closed.
     pub const fn is_held(&self) -> bool {
         !self.position.is_zero() && !self.dust

@@ -71,12 +71,11 @@ impl Calm {
 
     /// The best prices changed. Crossed ones are a fault, and no spread.
     pub(in crate::risk) fn on_quote(&mut self, bid: Price, ask: Price, now_ns: i64) {
-        if bid <= Price::ZERO || ask <= bid {
+        let Some(middle) = Price::middle(bid, ask) else {
             self.spread_fits = false;
             self.on_fault(now_ns);
             return;
-        }
-        let middle = Price::from_units(i64::midpoint(bid.units(), ask.units()));
+        };
         let spread = i128::from(ask.units()) - i128::from(bid.units());
         let share = spread * 10_000;
         let middle_wide = i128::from(middle.units());

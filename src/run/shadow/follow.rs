@@ -230,7 +230,7 @@ impl Follower {
 fn standing(assumptions: &Assumptions, followed: &Followed, touch: Option<(Price, Price)>) -> Standing {
     let Some((bid, ask)) = touch else { return Standing::Unknown };
     let Some((entry, waited)) = followed.entry else { return Standing::Unfilled };
-    let mark = Price::from_units(i64::midpoint(bid.units(), ask.units()));
+    let mark = bid.midpoint(ask);
     // Rounded down: a gain shows no larger than it is, a cost (told as a negative gain) no smaller.
     let of_entry = |difference: i128| {
         let centi_bp = difference.checked_mul(CENTI_BP)?.checked_div_euclid(i128::from(entry.units()))?;

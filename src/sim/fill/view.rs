@@ -172,7 +172,7 @@ impl View {
     /// A price to value market orders at: the middle of the best prices, or the last trade.
     pub(super) fn reference(&self) -> Option<Price> {
         match (self.best(Side::Buy), self.best(Side::Sell)) {
-            (Some(bid), Some(ask)) => Some(Price::from_units(i64::midpoint(bid.units(), ask.units()))),
+            (Some(bid), Some(ask)) => Some(bid.midpoint(ask)),
             _ => self.last_trade,
         }
     }

@@ -112,7 +112,7 @@ impl MomentumTakers {
     pub(super) fn turn(&mut self, floor: &mut Floor<'_>) {
         let best = floor.best();
         let (Some(bid), Some(ask)) = (best.bid, best.ask) else { return };
-        let mid = Price::from_units(i64::midpoint(bid.price.units(), ask.price.units()));
+        let mid = bid.price.midpoint(ask.price);
         self.mids.push_back(mid);
         if self.mids.len() <= MOMENTUM_LOOKBACK {
             return;
